@@ -1,0 +1,136 @@
+"""All rules: which there are, which apply to a kind, and each one's module when it is needed.
+
+The index is made by walking `checks/`: at build time for a wheel, and in a checkout whenever a file
+there has changed. Reading it imports no rule, so a Service never loads what only pods need.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+
+from tidewaiter.rules.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tidewaiter.rules.rule import Rule
+
+_PACKAGE = "tidewaiter.rules.checks"
+_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checks")
+
+
+@record
+class Entry:
+    """What must be known of a rule before its module is loaded; fields as in `Rule`."""
+
+    name: str
+    module: str
+    section: str
+    severity: str
+    profiles: tuple[str, ...]
+    applies_to: tuple[str, ...]
+    needs_inventory: bool
+
+
+def entries() -> Mapping[str, Entry]:
+    """Return every rule's entry by name, in the order of sections and names."""
+    global _entries  # noqa: PLW0603 - the catalogue is constant for a process; reading it once is the point
+    if _entries is None:
+        _entries = {row[0]: Entry(*row) for row in _read_index()}
+    return _entries
+
+
+_entries: dict[str, Entry] | None = None
+
+
+def load(name: str) -> Rule:
+    """Import one rule. Raises KeyError for a name the catalogue does not have."""
+    loaded: Rule = import_module(entries()[name].module).RULE
+    return loaded
+
+
+def load_all() -> tuple[Rule, ...]:
+    """Import every rule, in the catalogue's order; for documentation and lists, not for linting."""
+    return tuple(load(name) for name in entries())
+
+
+def in_profile(entry: Entry, profile: str) -> bool:
+    """Tell whether a profile holds a rule, from its entry alone; see `Rule.is_in`."""
+    if profile == "all":
+        return True
+    if profile == "production":
+        return "recommended" in entry.profiles or entry.severity != "info"
+    return profile in entry.profiles
+
+
+def index_source() -> str:
+    """Return the source of the index module that the build puts into a wheel."""
+    rows = "".join(f"    {row!r},\n" for row in _walk())
+    return f'"""Made by the build from the rules beside it."""\n\nINDEX = (\n{rows})\n'
+
+
+def _read_index() -> tuple[tuple[object, ...], ...]:
+    try:
+        from tidewaiter.rules.checks._index import INDEX  # type: ignore[import-not-found]
+    except ImportError:
+        return _cached_walk()
+    index: tuple[tuple[object, ...], ...] = INDEX
+    return index
+
+
+def _modules() -> Iterator[tuple[str, str]]:
+    """Yield the module name and path of every rule file, in order."""
+    for section in sorted(os.listdir(_FOLDER)):
+        folder = os.path.join(_FOLDER, section)
+        if section.startswith(("_", ".")) or not os.path.isdir(folder):
+            continue
+        for file in sorted(os.listdir(folder)):
+            if file.endswith(".py") and not file.startswith("_"):
+                yield f"{_PACKAGE}.{section}.{file[:-3]}", os.path.join(folder, file)
+
+
+def _walk() -> tuple[tuple[object, ...], ...]:
+    rows: list[tuple[object, ...]] = []
+    for module, _ in _modules():
+        rule: Rule = import_module(module).RULE
+        rows.append(
+            (
+                rule.name,
+                module,
+                rule.section,
+                rule.severity,
+                rule.profiles,
+                rule.applies_to,
+                rule.needs_inventory,
+            )
+        )
+    return tuple(rows)
+
+
+def _cached_walk() -> tuple[tuple[object, ...], ...]:
+    """In a checkout: the index as of the newest change to a rule file, kept in the cache folder."""
+    import marshal
+
+    from tidewaiter.rules.cache_folder import cache_folder, replace_file
+
+    stamps = repr([(path, os.stat(path).st_mtime_ns) for _, path in _modules()])
+    path = os.path.join(cache_folder(), f"catalogue-{hash_text(_FOLDER)}.bin")
+    try:
+        with open(path, "rb") as file:
+            known, rows = marshal.load(file)  # noqa: S302 - our own file in the user's own folder
+        if known == stamps:
+            return tuple(rows)
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    rows = _walk()
+    replace_file(path, marshal.dumps((stamps, rows)))
+    return rows
+
+
+def hash_text(text: str) -> str:
+    """Return a short, stable name for a text."""
+    from zlib import crc32
+
+    return f"{crc32(text.encode()):08x}"

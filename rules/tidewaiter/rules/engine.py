@@ -1,0 +1,162 @@
+"""The one place where a verdict is made.
+
+`evaluate` is pure: it reads no file and no clock, and writes to nothing that it is given. A gate that
+works in parts calls `judge` on each part, and at the end `conclude_inline` and `conclude_policy`.
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.exemptions import exempt, inline_uses, policy_uses
+from tidewaiter.rules.finding import UNKNOWN, VIOLATION, Finding, Report, RuleCrash
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tidewaiter.rules.exemptions import ExemptionUse
+    from tidewaiter.rules.finding import Span, Violation
+    from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.policy.compiled import Policy, Step
+
+LOCAL, CROSS, ALL = "local", "cross", "all"
+"""Which rules `judge` runs: those that need only the object, those that need others, or both."""
+
+DANGLING = "no-dangling-exemption"
+
+
+def evaluate(
+    resources: Sequence[Resource],
+    policy: Policy,
+    inventory: Inventory,
+    *,
+    today: str,
+    inline: bool = True,
+) -> Report:
+    """Judge every resource by every rule that the policy asks for.
+
+    `today` is YYYY-MM-DD. `inline` says whether ignore annotations and comments count, as they do
+    offline. A rule that raises is in the report's crashes, and its answer is `unknown`.
+    """
+    report = judge(resources, policy, inventory, today=today, inline=inline)
+    findings = list(report.findings)
+    if inline:
+        findings += conclude_inline(resources, findings, policy, inventory, today=today)
+    findings += conclude_policy(used_exemptions(report.findings), policy, inventory, today=today)
+    return Report(tuple(findings), report.crashes)
+
+
+def judge(
+    resources: Iterable[Resource],
+    policy: Policy,
+    inventory: Inventory,
+    *,
+    today: str,
+    inline: bool = True,
+    rules: str = ALL,
+) -> Report:
+    """Run the rules on each resource and apply the exemptions; see `evaluate`."""
+    findings: list[Finding] = []
+    crashes: list[RuleCrash] = []
+    plans: dict[tuple[int, str, bool], tuple[Step, ...]] = {}
+    for resource in resources:
+        settings = policy.settings(resource)
+        workload = resource.workload
+        key = (id(settings), resource.kind_id, workload is not None)
+        steps = plans.get(key)
+        if steps is None:
+            steps = plans[key] = policy.steps(settings, resource, inventory, today, rules)
+        start = len(findings)
+        for step in steps:
+            try:
+                for violation in step.check(
+                    workload if step.takes_workload else resource, step.context
+                ):
+                    findings.append(_finding(step, violation, resource))
+            except Exception as error:  # noqa: BLE001 - a broken rule must not hide the others' answers
+                crashes.append(RuleCrash(step.name, resource, f"{type(error).__name__}: {error}"))
+                findings.append(_crashed(step, resource))
+        if len(findings) > start:
+            findings[start:] = exempt(findings[start:], resource, policy, today, inline=inline)
+    return Report(tuple(findings), tuple(crashes))
+
+
+def conclude_inline(
+    resources: Iterable[Resource],
+    findings: Iterable[Finding],
+    policy: Policy,
+    inventory: Inventory,
+    *,
+    today: str,
+) -> list[Finding]:
+    """Return the findings on ignore annotations and comments, once all rules have run."""
+    uses = inline_uses(resources, findings, policy)
+    return _dangling(uses, policy, inventory, today)
+
+
+def conclude_policy(
+    used: frozenset[int], policy: Policy, inventory: Inventory, *, today: str
+) -> list[Finding]:
+    """Return the findings on the policy's own exemptions, given the indexes of those used."""
+    if not policy.exemptions:
+        return []
+    uses = policy_uses(used, policy, today, complete=inventory.complete)
+    return _dangling(uses, policy, inventory, today)
+
+
+def used_exemptions(findings: Iterable[Finding]) -> frozenset[int]:
+    """Return the indexes of the policy's exemptions that some finding fell under."""
+    return frozenset(
+        finding.exemption.index
+        for finding in findings
+        if finding.exemption is not None and finding.exemption.source == "policy"
+    )
+
+
+def _dangling(
+    uses: Iterable[ExemptionUse], policy: Policy, inventory: Inventory, today: str
+) -> list[Finding]:
+    findings = []
+    for use in uses:
+        settings = policy.settings(use.resource)
+        if DANGLING not in settings.rules:
+            continue
+        step = policy.step(settings, DANGLING, inventory, today)
+        for violation in step.check(use, step.context):
+            file = policy.file if use.resource is None else ""
+            findings.append(_finding(step, violation, use.resource, file, use.span))
+    return findings
+
+
+def _finding(
+    step: Step,
+    violation: Violation,
+    resource: Resource | None,
+    file: str = "",
+    span: Span | None = None,
+) -> Finding:
+    return Finding(
+        step.name,
+        violation.severity if violation.severity is not None else step.severity,
+        UNKNOWN if violation.unknown else VIOLATION,
+        violation.message,
+        violation.remediation if violation.remediation is not None else step.rule.remediation,
+        resource,
+        violation.pointer,
+        violation.container,
+        None,
+        file,
+        span,
+    )
+
+
+def _crashed(step: Step, resource: Resource) -> Finding:
+    return Finding(
+        step.name,
+        step.severity,
+        UNKNOWN,
+        "the rule failed on this object, so its answer is not known; please report this as a defect",
+        step.rule.remediation,
+        resource,
+        "",
+    )

@@ -1,0 +1,251 @@
+"""The policy as the engine reads it: plain data in, the rules to run on an object out.
+
+A policy file is validated by `policy.model`, which makes the plain form below; the form can be kept in
+a cache and read back without that module. Without a policy file the default policy applies.
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules import catalogue
+from tidewaiter.rules.finding import Exemption
+from tidewaiter.rules.rule import ANY, EXEMPTION, WORKLOAD, Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TypedDict
+
+    from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.policy.match import Match
+    from tidewaiter.rules.rule import Check, Rule
+
+    class RuleSettings(TypedDict, total=False):
+        """What a policy says of one rule; what it leaves out stays as the rule has it."""
+
+        enabled: bool
+        severity: str
+        parameters: dict[str, Any]
+        mode: str
+
+    class Override(TypedDict, total=False):
+        """Other settings for the objects that `match` speaks of; later ones win."""
+
+        match: dict[str, Any]
+        profiles: list[str]
+        rules: dict[str, RuleSettings]
+        mode: str
+        line: int
+
+    class PolicyExemption(TypedDict, total=False):
+        """A permission to break rules; `expires` is YYYY-MM-DD, the last day on which it holds."""
+
+        match: dict[str, Any]
+        rules: list[str]
+        reason: str
+        expires: str
+        line: int
+
+    class PlainPolicy(TypedDict, total=False):
+        """The whole policy: JSON-like, so that it can be cached, hashed and shown."""
+
+        name: str
+        file: str
+        profiles: list[str]
+        kubernetesVersion: str
+        failOn: str
+        rules: dict[str, RuleSettings]
+        overrides: list[Override]
+        exemptions: list[PolicyExemption]
+        admission: dict[str, Any]
+        workloads: list[dict[str, str]]
+        only: list[str]
+        skip: list[str]
+
+
+DEFAULT_PROFILE = "recommended"
+LATEST_VERSION = (1, 37)
+"""The newest Kubernetes version whose rules are known; the default where a policy names none."""
+
+
+class Step:
+    """One rule made ready to run on one kind under one part of the policy."""
+
+    __slots__ = ("check", "context", "name", "rule", "severity", "takes_workload")
+
+    def __init__(self, rule: Rule, check: Check, severity: str, context: Context) -> None:
+        """Bind a rule's check to its severity and context."""
+        self.rule = rule
+        self.name = rule.name
+        self.check = check
+        self.severity = severity
+        self.context = context
+        self.takes_workload = WORKLOAD in rule.applies_to
+
+
+class Settings:
+    """What holds for a part of the world: its rules with severity and parameters, and the level."""
+
+    __slots__ = ("_plans", "level", "mode", "rules")
+
+    def __init__(
+        self, rules: dict[str, tuple[str, dict[str, Any]]], level: str, mode: str
+    ) -> None:
+        """Hold rule name to (severity, parameters as stated), the Pod Security level and the mode."""
+        self.rules = rules
+        self.level = level
+        self.mode = mode
+        self._plans: dict[tuple[str, bool], tuple[str, ...]] = {}
+
+    def rules_for(self, resource: Resource) -> tuple[str, ...]:
+        """Return the names of the rules that apply to the resource's kind, in catalogue order."""
+        key = (resource.kind_id, resource.workload is not None)
+        plan = self._plans.get(key)
+        if plan is None:
+            known = catalogue.entries()
+            plan = tuple(name for name in self.rules if _applies(known[name].applies_to, *key))
+            self._plans[key] = plan
+        return plan
+
+
+class Policy:
+    """A policy, compiled.
+
+    `file` is the policy file's path or "" for the default policy; `exemptions` pairs each exemption
+    with its compiled match; `pod_specs` maps the added workload kinds to their pod spec's pointer.
+    """
+
+    __slots__ = (
+        "_overrides",
+        "_settings",
+        "_steps",
+        "exemptions",
+        "fail_on",
+        "file",
+        "plain",
+        "pod_specs",
+        "version",
+    )
+
+    def __init__(self, plain: PlainPolicy | None = None) -> None:
+        """Compile the plain form; an empty one is the default policy."""
+        self.plain: PlainPolicy = plain or {}
+        self.file: str = self.plain.get("file", "")
+        self.fail_on: str = self.plain.get("failOn", "error")
+        self.version = parse_version(self.plain.get("kubernetesVersion", "")) or LATEST_VERSION
+        self.exemptions: list[tuple[Exemption, Match]] = []
+        self._overrides: list[Match] = []
+        if self.plain.get("exemptions") or self.plain.get("overrides"):
+            self._compile_matches()
+        self.pod_specs: dict[str, str] = {}
+        for row in self.plain.get("workloads", ()):
+            from tidewaiter.rules.manifest.resource import kind_id
+
+            self.pod_specs[kind_id(row["apiVersion"], row["kind"])] = row["podSpec"]
+        self._settings: dict[tuple[int, ...], Settings] = {}
+        self._steps: dict[tuple[int, str, int], Step] = {}
+
+    def settings(self, resource: Resource | None = None) -> Settings:
+        """Return what holds for an object, every matching override applied in order."""
+        key = (
+            tuple(i for i, match in enumerate(self._overrides) if match.matches(resource))
+            if resource is not None and self._overrides
+            else ()
+        )
+        found = self._settings.get(key)
+        if found is None:
+            found = self._settings[key] = self._make_settings(key)
+        return found
+
+    def step(self, settings: Settings, name: str, inventory: Inventory, today: str) -> Step:
+        """Return a rule of `settings` ready to run; its module is imported here, once."""
+        key = (id(settings), name, id(inventory))
+        step = self._steps.get(key)
+        if step is None:
+            rule = catalogue.load(name)
+            if rule.check_function is None:
+                msg = f"rule {name} has no check"
+                raise ValueError(msg)
+            severity, stated = settings.rules[name]
+            parameters = {**rule.defaults(), **stated}
+            context = Context(self.version, settings.level, parameters, inventory, today)
+            step = self._steps[key] = Step(rule, rule.check_function, severity, context)
+        return step
+
+    def steps(
+        self, settings: Settings, resource: Resource, inventory: Inventory, today: str, rules: str
+    ) -> tuple[Step, ...]:
+        """Return the rules to run on a resource: "local" ones, "cross"-resource ones or "all"."""
+        known = catalogue.entries()
+        return tuple(
+            self.step(settings, name, inventory, today)
+            for name in settings.rules_for(resource)
+            if rules == "all" or known[name].needs_inventory == (rules == "cross")
+        )
+
+    def _compile_matches(self) -> None:
+        from tidewaiter.rules.policy.match import compile_match
+
+        for index, row in enumerate(self.plain.get("exemptions", ())):
+            exemption = Exemption(
+                source="policy",
+                rules=tuple(row["rules"]),
+                reason=row["reason"],
+                expires=row.get("expires"),
+                line=row.get("line", 0),
+                index=index,
+            )
+            self.exemptions.append((exemption, compile_match(row.get("match", {}))))
+        self._overrides = [
+            compile_match(row.get("match", {})) for row in self.plain.get("overrides", ())
+        ]
+
+    def _make_settings(self, overrides: tuple[int, ...]) -> Settings:
+        profiles: Sequence[str] = self.plain.get("profiles") or (DEFAULT_PROFILE,)
+        stated: dict[str, RuleSettings] = dict(self.plain.get("rules", {}))
+        mode: str = self.plain.get("admission", {}).get("mode", "enforce")
+        for index in overrides:
+            override = self.plain["overrides"][index]
+            profiles = override.get("profiles") or profiles
+            mode = override.get("mode", mode)
+            for name, setting in override.get("rules", {}).items():
+                stated[name] = _merged(stated.get(name, {}), setting)
+        rules: dict[str, tuple[str, dict[str, Any]]] = {}
+        only, skip = self.plain.get("only"), self.plain.get("skip", ())
+        for name, entry in catalogue.entries().items():
+            setting = stated.get(name, {})
+            wanted = any(catalogue.in_profile(entry, profile) for profile in profiles)
+            wanted = name in only if only else setting.get("enabled", wanted)
+            if wanted and name not in skip:
+                rules[name] = (
+                    setting.get("severity", entry.severity),
+                    setting.get("parameters", {}),
+                )
+        return Settings(rules, pod_security_level(profiles), mode)
+
+
+def pod_security_level(profiles: Sequence[str]) -> str:
+    """Return the Pod Security level that profiles ask for: baseline only if all of them do."""
+    return "baseline" if all(profile == "pss-baseline" for profile in profiles) else "restricted"
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """Return (major, minor) of `1.34`, `v1.34` or `1.34.2`, or None where the text is no version."""
+    parts = text.removeprefix("v").split(".")
+    if len(parts) not in {2, 3} or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    return int(parts[0]), int(parts[1])
+
+
+def _merged(below: RuleSettings, above: RuleSettings) -> RuleSettings:
+    merged: RuleSettings = {**below, **above}
+    if "parameters" in below and "parameters" in above:
+        merged["parameters"] = {**below["parameters"], **above["parameters"]}
+    return merged
+
+
+def _applies(applies_to: tuple[str, ...], kind_id: str, is_workload: bool) -> bool:
+    if EXEMPTION in applies_to:
+        return False
+    return ANY in applies_to or (is_workload and WORKLOAD in applies_to) or kind_id in applies_to
+

@@ -1,0 +1,167 @@
+"""What a rule is: metadata for people and the policy, and one pure function.
+
+A module in `checks/` exposes one `RULE`. Its check is a function of the subject and the context and of
+nothing else: it reads no file, clock or global, and writes to nothing that it is given.
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import SEVERITIES
+from tidewaiter.rules.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from tidewaiter.rules.finding import Violation
+    from tidewaiter.rules.inventory import Inventory
+
+    Check = Callable[[Any, "Context"], Iterator[Violation]]
+
+WORKLOAD = "workload"
+"""In `applies_to`: every kind with a pod spec; the check gets a `Workload`."""
+ANY = "*"
+"""In `applies_to`: every object; the check gets a `Resource`."""
+EXEMPTION = "exemption"
+"""In `applies_to`: the exemptions of the run; the check gets an `ExemptionUse`."""
+
+PROFILES = ("pss-baseline", "pss-restricted", "recommended", "production", "all")
+SECTIONS = (
+    "security",
+    "images",
+    "resources",
+    "probes",
+    "availability",
+    "network",
+    "secrets",
+    "access",
+    "stateful",
+    "observability",
+    "hygiene",
+)
+
+
+@record
+class Parameter:
+    """One setting of a rule: docs, the policy's validation and its JSON Schema come from it.
+
+    `kind` is "boolean", "integer", "number", "string", "strings" (a list), "integers" (a list) or
+    "choice" (one of `choices`).
+    """
+
+    name: str
+    kind: str
+    default: Any
+    description: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+
+
+class Context:
+    """What a check may know beside its subject.
+
+    `version` is the Kubernetes version as (major, minor); `level` the Pod Security level that the
+    profiles ask for, "baseline" or "restricted"; `parameters` the rule's settings, each present;
+    `inventory` the other objects; `today` the date of the run as YYYY-MM-DD.
+    """
+
+    __slots__ = ("inventory", "level", "parameters", "today", "version")
+
+    def __init__(
+        self,
+        version: tuple[int, int],
+        level: str,
+        parameters: Mapping[str, Any],
+        inventory: Inventory,
+        today: str,
+    ) -> None:
+        """Hold the given facts; nothing is computed."""
+        self.version = version
+        self.level = level
+        self.parameters = parameters
+        self.inventory = inventory
+        self.today = today
+
+
+class Rule:
+    """A rule's metadata and its check.
+
+    `name` is kebab-case and equals the file's name; `section` the folder's. `summary` is one line in
+    the form "every image is pinned by digest"; `rationale` says what goes wrong otherwise;
+    `remediation` is what to do, with YAML that can be pasted; `references` are URLs. `profiles` names
+    those that hold the rule; `production` and `all` are derived. `needs_inventory` marks rules that
+    ask about other objects. `since` is the first Kubernetes version that the rule makes sense for.
+    """
+
+    __slots__ = (
+        "applies_to",
+        "check_function",
+        "name",
+        "needs_inventory",
+        "parameters",
+        "profiles",
+        "rationale",
+        "references",
+        "remediation",
+        "section",
+        "severity",
+        "since",
+        "summary",
+        "tags",
+    )
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        section: str,
+        severity: str,
+        summary: str,
+        rationale: str,
+        remediation: str,
+        references: tuple[str, ...],
+        applies_to: tuple[str, ...],
+        profiles: tuple[str, ...] = (),
+        needs_inventory: bool = False,
+        parameters: tuple[Parameter, ...] = (),
+        since: tuple[int, int] | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> None:
+        """Take the metadata; the check follows by the `check` decorator."""
+        if severity not in SEVERITIES or section not in SECTIONS:
+            msg = f"rule {name}: unknown severity or section"
+            raise ValueError(msg)
+        self.name = name
+        self.section = section
+        self.severity = severity
+        self.summary = summary
+        self.rationale = rationale
+        self.remediation = remediation
+        self.references = references
+        self.applies_to = applies_to
+        self.profiles = profiles
+        self.needs_inventory = needs_inventory
+        self.parameters = parameters
+        self.since = since
+        self.tags = tags
+        self.check_function: Check | None = None
+
+    def check(self, function: Check) -> Check:
+        """Make the decorated function this rule's check."""
+        self.check_function = function
+        return function
+
+    def is_in(self, profile: str) -> bool:
+        """Tell whether a profile holds this rule."""
+        if profile == "all":
+            return True
+        if profile == "production":
+            return "recommended" in self.profiles or self.severity != "info"
+        return profile in self.profiles
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the default of every parameter by name."""
+        return {parameter.name: parameter.default for parameter in self.parameters}
+
+
