@@ -14,6 +14,7 @@ from tidewaiter.rules.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from tidewaiter.rules.rule import Rule
 
@@ -71,13 +72,31 @@ def index_source() -> str:
     return f'"""Made by the build from the rules beside it."""\n\nINDEX = (\n{rows})\n'
 
 
-def _read_index() -> tuple[tuple[object, ...], ...]:
+def stamp() -> str:
+    """Return what changes whenever a rule or the engine does, beside the version: "" in a wheel."""
+    if _built_index():
+        return ""
+    root = os.path.dirname(_FOLDER)
+    stamps = [
+        (os.path.join(folder, file), os.stat(os.path.join(folder, file)).st_mtime_ns)
+        for folder, _, files in os.walk(root)
+        for file in files
+        if file.endswith(".py")
+    ]
+    return hash_text(repr(sorted(stamps)))
+
+
+def _read_index() -> tuple[tuple[Any, ...], ...]:
+    return _built_index() or _cached_walk()
+
+
+def _built_index() -> tuple[tuple[Any, ...], ...]:
+    """Return the index that the build put into the wheel, empty in a checkout."""
     try:
-        from tidewaiter.rules.checks._index import INDEX  # type: ignore[import-not-found]
+        built: tuple[tuple[Any, ...], ...] = import_module(f"{_PACKAGE}._index").INDEX
     except ImportError:
-        return _cached_walk()
-    index: tuple[tuple[object, ...], ...] = INDEX
-    return index
+        return ()
+    return built
 
 
 def _modules() -> Iterator[tuple[str, str]]:
@@ -91,8 +110,8 @@ def _modules() -> Iterator[tuple[str, str]]:
                 yield f"{_PACKAGE}.{section}.{file[:-3]}", os.path.join(folder, file)
 
 
-def _walk() -> tuple[tuple[object, ...], ...]:
-    rows: list[tuple[object, ...]] = []
+def _walk() -> tuple[tuple[Any, ...], ...]:
+    rows: list[tuple[Any, ...]] = []
     for module, _ in _modules():
         rule: Rule = import_module(module).RULE
         rows.append(
@@ -109,7 +128,7 @@ def _walk() -> tuple[tuple[object, ...], ...]:
     return tuple(rows)
 
 
-def _cached_walk() -> tuple[tuple[object, ...], ...]:
+def _cached_walk() -> tuple[tuple[Any, ...], ...]:
     """In a checkout: the index as of the newest change to a rule file, kept in the cache folder."""
     import marshal
 

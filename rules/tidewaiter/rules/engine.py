@@ -6,7 +6,7 @@ works in parts calls `judge` on each part, and at the end `conclude_inline` and 
 
 from __future__ import annotations
 
-from tidewaiter.rules.exemptions import exempt, inline_uses, policy_uses
+from tidewaiter.rules.exemptions import DANGLING, exempt, inline_uses, policy_uses
 from tidewaiter.rules.finding import UNKNOWN, VIOLATION, Finding, Report, RuleCrash
 
 TYPE_CHECKING = False
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 LOCAL, CROSS, ALL = "local", "cross", "all"
 """Which rules `judge` runs: those that need only the object, those that need others, or both."""
-
-DANGLING = "no-dangling-exemption"
 
 
 def evaluate(
@@ -42,7 +40,7 @@ def evaluate(
     findings = list(report.findings)
     if inline:
         findings += conclude_inline(resources, findings, policy, inventory, today=today)
-    findings += conclude_policy(used_exemptions(report.findings), policy, inventory, today=today)
+    findings += conclude_policy(used_exemptions(findings), policy, inventory, today=today)
     return Report(tuple(findings), report.crashes)
 
 
@@ -91,7 +89,11 @@ def conclude_inline(
 ) -> list[Finding]:
     """Return the findings on ignore annotations and comments, once all rules have run."""
     uses = inline_uses(resources, findings, policy)
-    return _dangling(uses, policy, inventory, today)
+    concluded: list[Finding] = []
+    for finding in _dangling(uses, policy, inventory, today):
+        if finding.resource is not None:
+            concluded += exempt([finding], finding.resource, policy, today, inline=True)
+    return concluded
 
 
 def conclude_policy(
@@ -146,7 +148,7 @@ def _finding(
         violation.container,
         None,
         file,
-        span,
+        span if span is not None else violation.span,
     )
 
 

@@ -12,13 +12,15 @@ from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tidewaiter.rules.loading.ignores import CommentIgnore
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
+    from tidewaiter.rules.policy.match import Match
 
 ANNOTATION_PREFIX = "tidewaiter.dev/ignore."
+DANGLING = "no-dangling-exemption"
 
 
 @record
@@ -26,13 +28,15 @@ class ExemptionUse:
     """An exemption and what became of it: the subject of the rule `no-dangling-exemption`.
 
     `used` is None where it cannot be known from here: a rule it names did not run or answered
-    unknown, or the run saw only a part of what the policy is for. `misspelt` pairs each name that is
-    no rule with the nearest one ("" where none is near).
+    unknown, or the run saw only a part of what the policy is for. `unused` are those of its rules
+    that found nothing that it covers. `misspelt` pairs each name that is no rule with the nearest one
+    ("" where none is near). `malformed` says what is wrong with a comment that nobody understands.
     """
 
     exemption: Exemption
     resource: Resource | None
     used: bool | None
+    unused: tuple[str, ...] = ()
     misspelt: tuple[tuple[str, str], ...] = ()
     expired: bool = False
     malformed: str = ""
@@ -42,7 +46,10 @@ class ExemptionUse:
 def exempt(
     findings: Sequence[Finding], resource: Resource, policy: Policy, today: str, *, inline: bool
 ) -> list[Finding]:
-    """Return the findings on one object, those under an exemption marked as exempted."""
+    """Return the findings on one object, those under an exemption marked as exempted.
+
+    The policy's exemptions are asked first: they say more, and hold at every gate.
+    """
     annotations = annotation_exemptions(resource) if inline else ()
     applicable = [
         (exemption, match)
@@ -54,17 +61,11 @@ def exempt(
         return list(findings)
     result = []
     for finding in findings:
-        exemption = _by_annotation(finding, annotations) or _by_comment(finding, comments)
-        if exemption is None:
-            exemption = next(
-                (
-                    exemption
-                    for exemption, match in applicable
-                    if finding.rule in exemption.rules
-                    and match.matches_container(resource, finding.container)
-                ),
-                None,
-            )
+        exemption = (
+            _by_policy(finding, resource, applicable)
+            or _by_annotation(finding, annotations)
+            or _by_comment(finding, resource, comments)
+        )
         if exemption is not None:
             finding = replace(finding, status=EXEMPTED, exemption=exemption)
         result.append(finding)
@@ -97,34 +98,44 @@ def is_expired(exemption: Exemption, today: str) -> bool:
 def inline_uses(
     resources: Iterable[Resource], findings: Iterable[Finding], policy: Policy
 ) -> Iterator[ExemptionUse]:
-    """Yield what became of each ignore annotation and comment of the given objects."""
-    by_resource: dict[int, list[Finding]] = {}
+    """Yield what became of each ignore annotation and comment of the given objects.
+
+    The objects of one document must come together, for they share its comments.
+    """
+    by_place: dict[tuple[str, int, str], list[Finding]] = {}
     for finding in findings:
-        by_resource.setdefault(id(finding.resource), []).append(finding)
+        if finding.resource is not None:
+            by_place.setdefault(_place(finding.resource), []).append(finding)
+    commented: dict[tuple[str, int], list[Resource]] = {}
     for resource in resources:
-        mine = by_resource.get(id(resource), [])
+        mine = by_place.get(_place(resource), [])
         for exemption in annotation_exemptions(resource):
-            yield _use(exemption, resource, mine, policy)
-        for comment in resource.ignores:
-            yield replace(
-                _use(_comment_exemption(comment), resource, mine, policy),
-                malformed=comment.problem,
-                span=Span(comment.line, comment.column, comment.line, comment.end_column),
-            )
+            name = exemption.rules[0]
+            yield _use(exemption, resource, {name: _answer(name, mine, resource, policy)})
+        if resource.ignores:
+            commented.setdefault((resource.file, resource.document), []).append(resource)
+    for together in commented.values():
+        for comment in together[0].ignores:
+            yield _comment_use(comment, together, by_place, policy)
 
 
 def policy_uses(
     used: frozenset[int], policy: Policy, today: str, *, complete: bool
 ) -> Iterator[ExemptionUse]:
     """Yield what became of the policy's exemptions, given the indexes of those that were used."""
+    ran = policy.settings().rules
     for exemption, _ in policy.exemptions:
-        span = Span(exemption.line, 1, exemption.line, 1) if exemption.line else None
-        yield ExemptionUse(
-            exemption,
-            None,
-            used=True if exemption.index in used else (False if complete else None),
+        answers: dict[str, bool | None] = {}
+        for name in exemption.rules:
+            answers[name] = None
+            if exemption.index in used:
+                answers[name] = True
+            elif complete and name in ran:
+                answers[name] = False
+        yield replace(
+            _use(exemption, None, answers),
             expired=is_expired(exemption, today),
-            span=span,
+            span=Span(exemption.line, 1, exemption.line, 1) if exemption.line else None,
         )
 
 
@@ -135,23 +146,86 @@ def nearest_name(name: str, names: Iterable[str]) -> str:
     return next(iter(get_close_matches(name, list(names), n=1, cutoff=0.6)), "")
 
 
+def _place(resource: Resource) -> tuple[str, int, str]:
+    return resource.file, resource.document, resource.prefix
+
+
+def _by_policy(
+    finding: Finding, resource: Resource, applicable: Sequence[tuple[Exemption, Match]]
+) -> Exemption | None:
+    for exemption, match in applicable:
+        if finding.rule in exemption.rules and match.matches_container(resource, finding.container):
+            return exemption
+    return None
+
+
 def _by_annotation(finding: Finding, exemptions: Sequence[Exemption]) -> Exemption | None:
     return next((one for one in exemptions if finding.rule in one.rules), None)
 
 
-def _by_comment(finding: Finding, comments: Sequence[CommentIgnore]) -> Exemption | None:
+def _by_comment(
+    finding: Finding, resource: Resource, comments: Sequence[CommentIgnore]
+) -> Exemption | None:
     for comment in comments:
-        if finding.rule in comment.rules and comment.covers(finding.pointer):
+        if finding.rule in comment.rules and _covers(comment, finding, resource):
             return _comment_exemption(comment)
     return None
+
+
+def _covers(comment: CommentIgnore, finding: Finding, resource: Resource) -> bool:
+    if finding.span is not None:
+        return comment.covers_line(finding.span.line)
+    return comment.covers(resource.prefix + finding.pointer)
 
 
 def _comment_exemption(comment: CommentIgnore) -> Exemption:
     return Exemption("comment", tuple(comment.rules), comment.reason, line=comment.line)
 
 
+def _comment_use(
+    comment: CommentIgnore,
+    resources: Sequence[Resource],
+    by_place: Mapping[tuple[str, int, str], Sequence[Finding]],
+    policy: Policy,
+) -> ExemptionUse:
+    """Say what became of a comment, given all objects of its document."""
+    owner = resources[0]
+    for resource in resources:
+        if comment.positions.at(resource.prefix).line <= comment.last_line:
+            owner = resource
+    answers: dict[str, bool | None] = {}
+    for name in comment.rules:
+        given = []
+        for resource in resources:
+            covered = [
+                finding
+                for finding in by_place.get(_place(resource), ())
+                if _covers(comment, finding, resource)
+            ]
+            given.append(_answer(name, covered, resource, policy))
+        answers[name] = True if True in given else None if None in given else False
+    return replace(
+        _use(_comment_exemption(comment), owner, answers),
+        malformed=comment.problem,
+        span=Span(comment.line, comment.column, comment.line, comment.end_column),
+    )
+
+
+def _answer(
+    name: str, covered: Sequence[Finding], resource: Resource, policy: Policy
+) -> bool | None:
+    """Tell whether a rule needs an exemption that covers these findings; None: it may."""
+    mine = [finding for finding in covered if finding.rule == name]
+    if any(finding.status != UNKNOWN for finding in mine):
+        return True
+    # What the rule about exemptions finds is concluded from these very answers.
+    if mine or name == DANGLING or name not in policy.settings(resource).rules:
+        return None
+    return False
+
+
 def _use(
-    exemption: Exemption, resource: Resource, findings: Sequence[Finding], policy: Policy
+    exemption: Exemption, resource: Resource | None, answers: Mapping[str, bool | None]
 ) -> ExemptionUse:
     from tidewaiter.rules import catalogue
 
@@ -159,32 +233,6 @@ def _use(
     misspelt = tuple(
         (name, nearest_name(name, known)) for name in exemption.rules if name not in known
     )
-    return ExemptionUse(exemption, resource, _was_used(exemption, resource, findings, policy), misspelt)
-
-
-def _was_used(
-    exemption: Exemption, resource: Resource, findings: Sequence[Finding], policy: Policy
-) -> bool | None:
-    ran = policy.settings(resource).rules
-    answers = []
-    for name in exemption.rules:
-        mine = [finding for finding in findings if finding.rule == name]
-        if any(
-            finding.exemption is not None and _is_same(finding.exemption, exemption)
-            for finding in mine
-        ):
-            answers.append(True)
-        elif name not in ran or any(finding.status == UNKNOWN for finding in mine):
-            answers.append(None)
-        else:
-            answers.append(False)
-    if False in answers:
-        return False
-    return None if None in answers or not answers else True
-
-
-def _is_same(one: Exemption, other: Exemption) -> bool:
-    """Compare by source and place; two annotations that permit one thing both count as used."""
-    if one.source != other.source:
-        return False
-    return one.source == "annotation" or one.line == other.line
+    unused = tuple(name for name, answer in answers.items() if answer is False)
+    used = False if unused else None if None in answers.values() or not answers else True
+    return ExemptionUse(exemption, resource, used, unused, misspelt)

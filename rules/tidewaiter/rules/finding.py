@@ -17,12 +17,22 @@ EXEMPTED = "exempted"
 
 
 @record
+class Span:
+    """A place in a file: lines and columns in characters from 1, the end exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@record
 class Violation:
     """What a rule found: the field, by JSON pointer from the object's root, and why it is wrong.
 
     The message quotes the actual value. `unknown` says that the rule cannot tell from here, with the
     reason in the message. `severity` lowers or raises this one case; `remediation` replaces the
-    rule's general remedy where a closer one is known.
+    rule's general remedy where a closer one is known. `span` is for what no pointer leads to.
     """
 
     pointer: str
@@ -31,16 +41,7 @@ class Violation:
     unknown: bool = False
     severity: str | None = None
     remediation: str | None = None
-
-
-@record
-class Span:
-    """A place in a file: lines and columns in characters from 1, the end exclusive."""
-
-    line: int
-    column: int
-    end_line: int
-    end_column: int
+    span: Span | None = None
 
 
 @record

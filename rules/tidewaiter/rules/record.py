@@ -12,7 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import dataclass
-    from typing import TypeVar, dataclass_transform
+    from typing import Any, TypeVar, dataclass_transform
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -27,7 +27,7 @@ else:
 
     def record(cls):
         """Make a frozen record of an annotated class."""
-        fields = tuple(cls.__dict__.get("__annotations__", ()))
+        fields = tuple(cls.__annotations__)
         body = {name: value for name, value in vars(cls).items() if name not in _DROPPED}
         defaults = [body.pop(name) for name in fields if name in body]
         base = namedtuple(cls.__name__, fields, defaults=defaults, module=cls.__module__)
@@ -39,3 +39,8 @@ else:
 def replace(value: R, **changes: object) -> R:
     """Return a copy of a record with some fields changed."""
     return value._replace(**changes)  # type: ignore[attr-defined, no-any-return]
+
+
+def fields_of(value: object) -> tuple[Any, ...]:
+    """Return a record's fields in order, as plain data to store or send."""
+    return tuple(value)  # type: ignore[arg-type]

@@ -163,5 +163,3 @@ class Rule:
     def defaults(self) -> dict[str, Any]:
         """Return the default of every parameter by name."""
         return {parameter.name: parameter.default for parameter in self.parameters}
-
-

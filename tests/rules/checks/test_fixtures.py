@@ -20,6 +20,7 @@ from tidewaiter.rules.engine import evaluate
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.positions import Locator
 from tidewaiter.rules.loading.resources import read_resources
+from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.policy.compiled import Policy
 
 ROOT = Path(__file__).parent
@@ -72,7 +73,8 @@ def found_lines(rule: str, path: Path) -> Lines:
             "exemptions": settings.get("exemptions", []),
         }
     )
-    resources, locators = [], {}
+    resources: list[Resource] = []
+    locators: dict[str, Locator] = {}
     for file in _files(path):
         content = file.read_bytes()
         loaded = read_resources(content, str(file), explicit=True)

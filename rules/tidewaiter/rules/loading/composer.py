@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.loading.limits import Limits
 
 
-class ComposeProblem(Exception):  # noqa: N818  becomes an InputError in `documents`
+class ComposeProblem(Exception):
     """A document that parses but has no JSON value; `mark` is where, as in an event.
 
     `ends_file` is true where the file's limit is used up, so that no other document can be read.

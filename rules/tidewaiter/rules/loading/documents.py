@@ -112,7 +112,7 @@ def too_large(file: str, size: int, limits: Limits) -> InputError:
     )
 
 
-class _Unreadable(Exception):  # noqa: N818
+class _Unreadable(Exception):
     def __init__(self, message: str, offset: int, *, ends_file: bool = False) -> None:
         super().__init__(message)
         self.message = message

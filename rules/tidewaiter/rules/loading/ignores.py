@@ -26,7 +26,8 @@ class CommentIgnore:
     """One ignore comment: its line, the rules that it names, its reason, empty where it gives none.
 
     It covers the findings located from `first_line` to `last_line`. `problem` is one sentence about a
-    comment that could not be understood, which then covers nothing, else empty. Lines count from 1.
+    comment that could not be understood, which then covers nothing, else empty. It stands from
+    `column` to before `end_column`. Lines and columns count from 1.
     """
 
     line: int
@@ -36,12 +37,16 @@ class CommentIgnore:
     last_line: int
     problem: str
     positions: Positions
+    column: int
+    end_column: int
 
     def covers(self, pointer: str) -> bool:
         """Tell whether a finding at this JSON pointer into the document is silenced."""
-        if self.problem:
-            return False
-        return self.first_line <= self.positions.at(pointer).line <= self.last_line
+        return self.covers_line(self.positions.at(pointer).line)
+
+    def covers_line(self, line: int) -> bool:
+        """Tell whether a finding on this line of the file is silenced."""
+        return not self.problem and self.first_line <= line <= self.last_line
 
 
 def comment_ignores(positions: Positions) -> tuple[CommentIgnore, ...]:
@@ -84,12 +89,14 @@ def _inside(offset: int, extents: list[tuple[int, int]]) -> bool:
 def _read_comment(
     text: str, start: int, after: int, positions: Positions, blocks: _Blocks
 ) -> CommentIgnore:
-    rules, reason, problem = _parse(text[after : next_line(text, after)].strip())
-    line = positions.lines.place(positions.piece.start + start)[0]
+    comment = text[start : next_line(text, after)].rstrip()
+    rules, reason, problem = _parse(text[after : start + len(comment)].strip())
+    line, column = positions.lines.place(positions.piece.start + start)
     first = last = line
     if not text[_line_start(positions, start) : start].strip(" \t-"):
         first, last = blocks.below(next_line(text, start))
-    return CommentIgnore(line, rules, reason, first, last, problem, positions)
+    end_column = column + len(comment)
+    return CommentIgnore(line, rules, reason, first, last, problem, positions, column, end_column)
 
 
 def _parse(content: str) -> tuple[tuple[str, ...], str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class JsonProblem(Exception):  # noqa: N818  becomes an InputError in `documents`
+class JsonProblem(Exception):
     """JSON that Kubernetes cannot hold, as one sentence."""
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SCALAR, ALIAS, SEQUENCE_START, MAPPING_START, SEQUENCE_END, MAPPING_END, OTHER = range(7)
 
 
-class SyntaxProblem(Exception):  # noqa: N818  the sentence for people is an InputError
+class SyntaxProblem(Exception):
     """What libyaml says about text it cannot parse.
 
     `problem` and `context` are its own words; the marks are where it gave up and where the thing

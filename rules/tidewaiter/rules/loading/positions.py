@@ -57,6 +57,10 @@ class Locator:
             )
         return found
 
+    def source_lines(self) -> list[str]:
+        """Return the file's lines without their ends, as positions count them."""
+        return self._text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
 
 def locate(data: bytes, document_index: int) -> Positions:
     """Return the positions in one document of a file; for several documents keep a Locator."""

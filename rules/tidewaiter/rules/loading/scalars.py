@@ -21,7 +21,7 @@ MERGE_TAG = TAG_PREFIX + "merge"
 MERGE_KEY = "<<"
 
 
-class ScalarProblem(Exception):  # noqa: N818  becomes an InputError where the place is known
+class ScalarProblem(Exception):
     """A scalar that has no JSON value, as one sentence."""
 
 

@@ -34,7 +34,7 @@ _DESCRIPTORS = {
 _NO_SPACE = str.maketrans("\x1c\x1d\x1e\x1f", "\0\0\0\0")
 
 
-class InvalidSchedule(ValueError):  # noqa: N818
+class InvalidSchedule(ValueError):
     """A text that is no schedule. The message is a sentence that quotes what is wrong."""
 
 

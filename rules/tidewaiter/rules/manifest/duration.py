@@ -20,7 +20,7 @@ _DIGITS = "0123456789"
 _LIMIT = 2**63
 
 
-class InvalidDuration(ValueError):  # noqa: N818
+class InvalidDuration(ValueError):
     """A text that is no duration. The message is a sentence that quotes it."""
 
 

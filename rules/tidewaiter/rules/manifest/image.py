@@ -48,7 +48,7 @@ _LONGEST_TAG = 128
 _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
-class InvalidImage(ValueError):  # noqa: N818
+class InvalidImage(ValueError):
     """A value that is no image reference. The message is a sentence that says what is wrong."""
 
 

@@ -13,7 +13,7 @@ _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 _WANTED = 'a whole number or a percentage such as "25%" is wanted'
 
 
-class InvalidIntOrPercent(ValueError):  # noqa: N818
+class InvalidIntOrPercent(ValueError):
     """A value that is neither a whole number nor a percentage. The message is a sentence."""
 
 

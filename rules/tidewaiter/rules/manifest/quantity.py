@@ -48,7 +48,7 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _SPACE = " \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 
 
-class InvalidQuantity(ValueError):  # noqa: N818
+class InvalidQuantity(ValueError):
     """A text that is no quantity. The message is a sentence that quotes it."""
 
 

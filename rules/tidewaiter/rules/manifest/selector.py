@@ -27,7 +27,7 @@ _KEY_OPERATORS = frozenset({"Exists", "DoesNotExist"})
 _WORD = "must be letters, digits, '-', '_' and '.', and must start and end with a letter or a digit"
 
 
-class InvalidSelector(ValueError):  # noqa: N818
+class InvalidSelector(ValueError):
     """A selector that Kubernetes refuses.
 
     `path` is a JSON pointer relative to the selector (`/matchExpressions/0/operator`, empty for the

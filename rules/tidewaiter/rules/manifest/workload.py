@@ -146,7 +146,7 @@ class Workload:
     @property
     def is_windows(self) -> bool:
         """True where spec.os.name says so (KEP-2802); a node selector alone does not count."""
-        return dig(self.pod_spec, "os", "name") == "windows"
+        return bool(dig(self.pod_spec, "os", "name") == "windows")
 
     @property
     def is_long_running(self) -> bool:

@@ -88,9 +88,7 @@ class Settings:
 
     __slots__ = ("_plans", "level", "mode", "rules")
 
-    def __init__(
-        self, rules: dict[str, tuple[str, dict[str, Any]]], level: str, mode: str
-    ) -> None:
+    def __init__(self, rules: dict[str, tuple[str, dict[str, Any]]], level: str, mode: str) -> None:
         """Hold rule name to (severity, parameters as stated), the Pod Security level and the mode."""
         self.rules = rules
         self.level = level
@@ -248,4 +246,3 @@ def _applies(applies_to: tuple[str, ...], kind_id: str, is_workload: bool) -> bo
     if EXEMPTION in applies_to:
         return False
     return ANY in applies_to or (is_workload and WORKLOAD in applies_to) or kind_id in applies_to
-

@@ -94,7 +94,9 @@ def _globs(
 ) -> re.Pattern[str] | None:
     if not patterns:
         return None
-    return re.compile("|".join(_expression(pattern, in_path) for pattern in patterns), flags | re.DOTALL)
+    return re.compile(
+        "|".join(_expression(pattern, in_path) for pattern in patterns), flags | re.DOTALL
+    )
 
 
 def _expression(pattern: str, in_path: bool) -> str:

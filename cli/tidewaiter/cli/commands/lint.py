@@ -1,0 +1,239 @@
+"""Check Kubernetes manifests against the policy and print what is wrong, where, and the remedy.
+
+Exit codes: 0 nothing at or above the fail level; 1 findings at or above it; 2 the job could not be done
+whole (a mistake in the call or the policy, or input that cannot be read): what could be read was checked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from tidewaiter.cli.result import LintResult
+    from tidewaiter.rules.policy.compiled import PlainPolicy
+
+FORMATS = ("text", "json")
+FAIL_LEVELS = ("error", "warning", "info", "never")
+_STATUSES = ("exempted", "unknown")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="file, folder or - for stdin (default: .)")
+    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
+    add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
+    add("--only", action="append", metavar="RULE", help="run only this rule; may be repeated")
+    add("--skip", action="append", metavar="RULE", help="do not run this rule; may be repeated")
+    add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
+    add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--format", choices=FORMATS, default="text", help="form of the report (default: text)")
+    add("--output", metavar="FILE", help="write the report there rather than to stdout")
+    add("--report", action="append", metavar="FORMAT=FILE", help="one more report; repeatable")
+    add("--fail-on", choices=FAIL_LEVELS, help="lowest severity that fails (default: error)")
+    add("--show", metavar="LIST", default="", help="also show: unknown, exempted")
+    add("--statistics", action="store_true", help="count the findings by rule")
+    add("--jobs", type=_jobs, metavar="N", help="processes at most (default: one a core)")
+    add("--no-cache", action="store_true", help="neither read nor write the cache")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="colour the text")
+    add("-q", "--quiet", action="store_true", help="print findings only, without remedies")
+    add(
+        "-v", "--verbose", action="store_true", help="name the files that were passed over, and why"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Lint, print the reports and return the exit code."""
+    from tidewaiter.cli.run.lint import Job, lint
+
+    show = _statuses(arguments.show)
+    reports = _reports(arguments)
+    plain = _policy(arguments)
+    job = Job(
+        paths=tuple(arguments.paths or ["."]),
+        exclude=tuple(arguments.exclude or ()),
+        inventory=_inventory(arguments.inventory),
+        plain_policy=plain,
+        jobs=arguments.jobs or _cores(),
+        today=_today(),
+        use_cache=not arguments.no_cache,
+    )
+    result = lint(job, _progress_bar())
+    for error in result.errors:
+        place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
+        print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
+    if arguments.verbose:
+        for file, reason in result.skipped:
+            print(f"{file}: skipped: {reason}", file=sys.stderr)
+    for form, file in reports:
+        _write(_render(form, result, arguments, show, to_terminal=not file), file)
+    return _exit_code(result, plain.get("failOn", "error"))
+
+
+def _exit_code(result: LintResult, fail_on: str) -> int:
+    if result.errors:
+        return 2
+    failing = FAIL_LEVELS[: FAIL_LEVELS.index(fail_on) + 1] if fail_on != "never" else ()
+    found = any(
+        finding.status == "violation" and finding.severity in failing for finding in result.findings
+    )
+    return 1 if found else 0
+
+
+def _policy(arguments: argparse.Namespace) -> PlainPolicy:
+    """Read the policy file, where there is one, and lay the options over it."""
+    plain: PlainPolicy = {}
+    path = arguments.policy or _found_policy()
+    if path:
+        from tidewaiter.rules.policy.file import load_policy
+
+        plain = load_policy(path, use_cache=not arguments.no_cache)
+    stated = (
+        arguments.profile,
+        arguments.kubernetes_version,
+        arguments.only,
+        arguments.skip,
+        arguments.fail_on,
+    )
+    if any(stated):
+        from tidewaiter.rules.policy.options import with_options
+
+        plain = with_options(
+            plain,
+            profiles=arguments.profile,
+            kubernetes_version=arguments.kubernetes_version,
+            only=arguments.only,
+            skip=arguments.skip,
+            fail_on=arguments.fail_on,
+        )
+    return plain
+
+
+def _found_policy() -> str:
+    from tidewaiter.rules.policy.file import find_policy
+
+    return find_policy(os.getcwd()) or ""
+
+
+def _inventory(paths: list[str] | None) -> tuple[str, ...]:
+    from tidewaiter.rules.errors import InputError
+
+    for path in paths or ():
+        if path == "cluster":
+            msg = "--inventory cluster is not supported by this version; name files or folders"
+            raise InputError(msg)
+    return tuple(paths or ())
+
+
+def _statuses(text: str) -> frozenset[str]:
+    from tidewaiter.rules.errors import InputError
+
+    statuses = frozenset(filter(None, (part.strip() for part in text.split(","))))
+    for status in sorted(statuses.difference(_STATUSES)):
+        msg = f"--show takes {' and '.join(_STATUSES)}, not {status!r}"
+        raise InputError(msg)
+    return statuses
+
+
+def _reports(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return the reports to write as (format, file), an empty file for stdout."""
+    from tidewaiter.rules.errors import InputError
+
+    reports = [(arguments.format, arguments.output or "")]
+    for stated in arguments.report or ():
+        form, _, file = stated.partition("=")
+        if form not in FORMATS or not file:
+            msg = (
+                f"--report takes FORMAT=FILE with a format of {', '.join(FORMATS)}, not {stated!r}"
+            )
+            raise InputError(msg)
+        reports.append((form, file))
+    return reports
+
+
+def _render(
+    form: str,
+    result: LintResult,
+    arguments: argparse.Namespace,
+    show: frozenset[str],
+    *,
+    to_terminal: bool,
+) -> str:
+    if form == "json":
+        from tidewaiter.cli.output import json_report
+
+        return json_report.render(result, show=show)
+    from tidewaiter.cli.output import text
+
+    return text.render(
+        result,
+        show=show,
+        color=_use_color(arguments.color) and to_terminal,
+        statistics=arguments.statistics,
+        quiet=arguments.quiet,
+    )
+
+
+def _write(report: str, file: str) -> None:
+    from tidewaiter.rules.errors import InputError
+
+    if not file:
+        sys.stdout.buffer.write(report.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with open(file, "w", encoding="utf-8", errors="surrogateescape") as target:
+            target.write(report)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from None
+
+
+def _use_color(stated: str) -> bool:
+    """Colours go to a terminal unless NO_COLOR is set (https://no-color.org/)."""
+    if stated != "auto":
+        return stated == "always"
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+def _progress_bar() -> Callable[[int, int], None] | None:
+    """Return what draws a bar on stderr, on a terminal and when the work has taken a while."""
+    if not sys.stderr.isatty():
+        return None
+    import time
+
+    start = time.monotonic()
+
+    def draw(done: int, of: int) -> None:
+        if time.monotonic() - start > 1:
+            filled = 30 * done // max(of, 1)
+            end = "\r\033[K" if done >= of else ""
+            bar = "#" * filled + "." * (30 - filled)
+            print(f"\r[{bar}] {done} of {of} files{end}", end="", file=sys.stderr, flush=True)
+
+    return draw
+
+
+def _jobs(text: str) -> int:
+    import argparse
+
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"takes a number from 1 to 256, not {text!r}")
+    return int(text)
+
+
+def _cores() -> int:
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16)
+
+
+def _today() -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d", time.gmtime())

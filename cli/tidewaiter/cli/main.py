@@ -1,0 +1,130 @@
+"""The command `tidewaiter`: finds the subcommand, and turns every mistake into a sentence.
+
+Only the module of the command that is called is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+COMMANDS = {
+    "lint": "check manifests against the policy",
+    "rules": "list the rules",
+    "explain": "say what one rule wants, why, and how to fulfil it",
+    "policy": "check a policy file, show what it does, print its JSON Schema",
+}
+"""Every subcommand and what it does; each is a module in `commands`."""
+
+EXIT_INCOMPLETE = 2
+_EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 (findings) or 2 (not done whole)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("tidewaiter: interrupted", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of stdout has gone; what is still buffered must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INCOMPLETE
+    except Exception as error:
+        if os.environ.get("TIDEWAITER_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        print(
+            f"tidewaiter: internal error: {what}\nThis is a defect; please report it with the output "
+            "of the same command under TIDEWAITER_TRACEBACK=1.",
+            file=sys.stderr,
+        )
+        return EXIT_INCOMPLETE
+
+
+def _run(words: list[str]) -> int:
+    if words and words[0] in {"--version", "-V"}:
+        from tidewaiter.rules.version import __version__
+
+        print(f"tidewaiter {__version__}")
+        return 0
+    if not words or words[0] not in COMMANDS:
+        return _without_command(make_parser(), words)
+    parser = make_parser(words[0])
+    namespace, unknown = parser.parse_known_args(words)
+    if unknown:
+        _unknown_option(parser, words[0], unknown[0])
+    from tidewaiter.rules.errors import TidewaiterError
+
+    try:
+        code: int = namespace.run(namespace)
+    except TidewaiterError as error:
+        print(f"tidewaiter: {error}", file=sys.stderr)
+        return EXIT_INCOMPLETE
+    return code
+
+
+def make_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of one command; without one, what is needed to list them all."""
+    import argparse
+    from importlib import import_module
+
+    parser = argparse.ArgumentParser(
+        prog="tidewaiter",
+        description="Check Kubernetes manifests: at the desk, in the pipeline and at admission.",
+        epilog="`tidewaiter COMMAND --help` shows a command's options.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    if command is None:
+        for name, summary in COMMANDS.items():
+            commands.add_parser(name, help=summary)
+    else:
+        module = import_module(f"tidewaiter.cli.commands.{command}")
+        subparser = commands.add_parser(command, description=module.__doc__, allow_abbrev=False)
+        module.configure(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def _without_command(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Help, or name the command that may have been meant."""
+    if not words or words[0] in {"-h", "--help"}:
+        parser.print_help(sys.stdout if words else sys.stderr)
+        return 0 if words else EXIT_INCOMPLETE
+    if words[0].startswith("-"):
+        _unknown_option(parser, "", words[0])
+    return parser.error(f"there is no command {words[0]!r}{_suggestion(words[0], list(COMMANDS))}")
+
+
+def _unknown_option(parser: argparse.ArgumentParser, command: str, word: str) -> NoReturn:
+    named = command or "COMMAND"
+    subparsers = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr] # noqa: SLF001
+    options: list[str] = []
+    if command and subparsers:
+        options = list(subparsers[command]._option_string_actions)  # type: ignore[index] # noqa: SLF001
+    what = "there is no option" if word.startswith("-") else "there is no use for"
+    suggestion = _suggestion(word.partition("=")[0], options)
+    parser.error(f"{what} {word!r}{suggestion}; see `tidewaiter {named} --help`")
+
+
+def _suggestion(word: str, names: list[str]) -> str:
+    from tidewaiter.rules.exemptions import nearest_name
+
+    nearest = nearest_name(word, names)
+    return f"; did you mean {nearest!r}?" if nearest else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

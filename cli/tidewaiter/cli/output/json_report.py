@@ -1,0 +1,99 @@
+"""The report for programs: one JSON object, in ASCII, each finding on a line of its own.
+
+The shape is a contract; `version` changes when it does. Written by hand rather than by `json`, whose
+import takes as long as linting a small manifest.
+"""
+
+from __future__ import annotations
+
+from tidewaiter.cli.output.statistics import count
+from tidewaiter.rules.finding import EXEMPTED, SEVERITIES, UNKNOWN, VIOLATION
+from tidewaiter.rules.version import __version__
+
+try:
+    from _json import encode_basestring_ascii as _string
+except ImportError:  # an interpreter without the C accelerator
+    from json.encoder import py_encode_basestring_ascii as _string
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidewaiter.cli.result import LintError, LintFinding, LintResult
+
+VERSION = 1
+"""Of the report's shape."""
+
+
+def render(result: LintResult, *, show: frozenset[str] = frozenset()) -> str:
+    """Return the report. `show` holds "unknown" and "exempted" where those are wanted as well."""
+    tally = count(result.findings)
+    severities = ", ".join(f'"{severity}": {tally[severity]}' for severity in SEVERITIES)
+    findings = (
+        _finding(finding)
+        for finding in result.findings
+        if finding.status == VIOLATION or finding.status in show
+    )
+    return (
+        f'{{"version": {VERSION},\n'
+        f' "tool": {{"name": "tidewaiter", "version": {_string(__version__)}}},\n'
+        f' "summary": {{"files": {result.files}, "resources": {result.resources}, '
+        f'"findings": {{{severities}}}, "unknown": {tally[UNKNOWN]}, '
+        f'"exempted": {tally[EXEMPTED]}, "errors": {len(result.errors)}}},\n'
+        f' "findings": {_list(findings)},\n'
+        f' "errors": {_list(map(_error, result.errors))}}}\n'
+    )
+
+
+def _list(items: Iterable[str]) -> str:
+    lines = ",\n  ".join(items)
+    return f"[\n  {lines}]" if lines else "[]"
+
+
+def _finding(finding: LintFinding) -> str:
+    return (
+        f'{{"rule": {_string(finding.rule)}, "severity": {_string(finding.severity)}, '
+        f'"status": {_string(finding.status)}, "message": {_string(finding.message)}, '
+        f'"remediation": {_string(finding.remediation)}, "fixable": false, '
+        f'"resource": {_resource(finding)}, "container": {_optional(finding.container)}, '
+        f'"pointer": {_string(finding.pointer)}, '
+        f'"location": {{"file": {_string(finding.file)}, "line": {finding.line}, '
+        f'"column": {finding.column}, "endLine": {finding.end_line}, '
+        f'"endColumn": {finding.end_column}}}, "exemption": {_exemption(finding)}}}'
+    )
+
+
+def _resource(finding: LintFinding) -> str:
+    """Name the object, or null for a finding on the policy file, which is about none."""
+    if not finding.kind:
+        return "null"
+    return (
+        f'{{"apiVersion": {_string(finding.api_version)}, "kind": {_string(finding.kind)}, '
+        f'"namespace": {_optional(finding.namespace)}, "name": {_string(finding.name)}}}'
+    )
+
+
+def _exemption(finding: LintFinding) -> str:
+    exemption = finding.exemption
+    if exemption is None:
+        return "null"
+    fields = ", ".join(f'"{key}": {_optional(exemption.get(key))}' for key in _EXEMPTION)
+    return f"{{{fields}}}"
+
+
+_EXEMPTION = ("source", "reason", "expires")
+
+
+def _error(error: LintError) -> str:
+    return (
+        f'{{"file": {_string(error.file)}, "line": {_number(error.line)}, '
+        f'"column": {_number(error.column)}, "message": {_string(error.message)}}}'
+    )
+
+
+def _optional(text: str | None) -> str:
+    return "null" if text is None else _string(text)
+
+
+def _number(number: int | None) -> str:
+    return "null" if number is None else str(number)

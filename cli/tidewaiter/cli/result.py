@@ -1,0 +1,62 @@
+"""The result of a lint run as the outputs take it: plain data, with every place looked up."""
+
+from __future__ import annotations
+
+from tidewaiter.rules.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@record
+class LintFinding:
+    """One finding at its place: lines and columns in characters from 1, the end exclusive.
+
+    `api_version`, `kind` and `name` are empty for a finding on the policy file itself. `exemption` is
+    None or a mapping of `source`, `reason` and `expires`.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    rule: str
+    severity: str
+    status: str
+    message: str
+    remediation: str
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+    container: str | None
+    pointer: str
+    exemption: dict[str, Any] | None
+
+
+@record
+class LintError:
+    """What could not be read or done; the place is None where there is none."""
+
+    file: str
+    line: int | None
+    column: int | None
+    message: str
+
+
+@record
+class LintResult:
+    """A whole run: findings ordered by file, line, column and rule.
+
+    `files` counts all that were looked at, those passed over among them; `skipped` pairs these with the
+    reason. `lines` holds the source line of each finding, by file and line.
+    """
+
+    files: int
+    resources: int
+    skipped: tuple[tuple[str, str], ...]
+    findings: tuple[LintFinding, ...]
+    errors: tuple[LintError, ...]
+    lines: dict[tuple[str, int], str]

@@ -1,0 +1,263 @@
+"""One part of a lint run: some of the files, read and judged in one process.
+
+A run has one part, or several in processes of their own. A part reads its files and runs the rules that
+need only the object (`read`), hears of the other parts' objects (`meet`), and then answers with its
+findings at their places (`conclude`). What crosses between processes is plain data for `marshal`.
+"""
+
+from __future__ import annotations
+
+from tidewaiter.cli.result import LintError, LintFinding
+from tidewaiter.rules import engine
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.exemptions import annotation_exemptions
+from tidewaiter.rules.finding import EXEMPTED
+from tidewaiter.rules.inventory import Inventory
+from tidewaiter.rules.loading.resources import read_resources
+from tidewaiter.rules.loading.sources import read_file
+from tidewaiter.rules.manifest.resource import Resource
+from tidewaiter.rules.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tidewaiter.rules.finding import Exemption, Finding, RuleCrash
+    from tidewaiter.rules.loading.positions import Locator
+    from tidewaiter.rules.loading.sources import SourceFile
+    from tidewaiter.rules.policy.compiled import Policy
+
+    PlainResource = tuple[int, dict[str, Any], str, int, str]
+    """The place of the file in the run, the object, and file, document and prefix of a `Resource`."""
+
+_KEPT_BYTES = 64 * 1024 * 1024
+"""How much file content a part holds on to for looking up positions; the rest is read again."""
+
+
+@record
+class PartAnswer:
+    """What a part found: plain data, in no particular order.
+
+    `used` are the indexes of the policy exemptions that a finding fell under; `lines` holds the source
+    line of each place that a finding names, by file and line.
+    """
+
+    resources: int
+    skipped: tuple[tuple[str, str], ...]
+    findings: tuple[LintFinding, ...]
+    errors: tuple[LintError, ...]
+    used: tuple[int, ...]
+    lines: dict[tuple[str, int], str]
+
+
+class Part:
+    """Some files of a run; see the module's text for the order of calls."""
+
+    def __init__(
+        self, policy: Policy, today: str, contents: dict[str, bytes] | None = None
+    ) -> None:
+        """Prepare to judge by a policy; `contents` holds what cannot be read twice, by path."""
+        self._policy = policy
+        self._today = today
+        self._contents = dict(contents or {})
+        self._kept = 0
+        self._resources: list[tuple[int, Resource]] = []
+        self._findings: list[Finding] = []
+        self._errors: list[LintError] = []
+        self._skipped: list[tuple[str, str]] = []
+        self._inventory = Inventory((), complete=False)
+
+    def read(
+        self, files: Sequence[tuple[int, SourceFile]], progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Read the files, each with its place in the run, and run the rules that need one object."""
+        for count, (place, file) in enumerate(files, 1):
+            try:
+                data = self._contents.get(file.path)
+                if data is None:
+                    data = read_file(file.path)
+            except InputError as error:
+                self._errors.append(lint_error(error))
+                continue
+            content = read_resources(
+                data, file.path, explicit=file.explicit, pod_specs=self._policy.pod_specs
+            )
+            self._errors.extend(lint_error(error) for error in content.errors)
+            if content.skipped:
+                self._skipped.append((file.path, content.skipped))
+            if not content.resources:
+                continue
+            self._keep(file.path, data)
+            self._judge(content.resources, engine.LOCAL)
+            self._resources.extend((place, _slim(resource)) for resource in content.resources)
+            if progress is not None and count % 64 == 0:
+                progress(64)
+
+    def plain_resources(self) -> list[PlainResource]:
+        """Return this part's objects for the inventories of the other parts."""
+        return [
+            (place, resource.object, resource.file, resource.document, resource.prefix)
+            for place, resource in self._resources
+        ]
+
+    def meet(self, others: Sequence[PlainResource], *, complete: bool) -> None:
+        """Make the inventory of the whole run from this part's objects and those of the others."""
+        pod_specs = self._policy.pod_specs
+        everything = [
+            *self._resources,
+            *(
+                (place, Resource(obj, file, document, prefix, (), (), pod_specs))
+                for place, obj, file, document, prefix in others
+            ),
+        ]
+        everything.sort(key=lambda row: row[0])
+        self._inventory = Inventory((resource for _, resource in everything), complete=complete)
+
+    def conclude(self) -> PartAnswer:
+        """Run the rules that ask about other objects, and put every finding at its place."""
+        resources = [resource for _, resource in self._resources]
+        self._judge(resources, engine.CROSS)
+        with_ignores = [
+            resource
+            for resource in resources
+            if resource.ignores or annotation_exemptions(resource)
+        ]
+        if with_ignores:
+            self._findings += engine.conclude_inline(
+                with_ignores, self._findings, self._policy, self._inventory, today=self._today
+            )
+        used = engine.used_exemptions(self._findings)
+        findings, lines = self._placed()
+        return PartAnswer(
+            len(resources),
+            tuple(self._skipped),
+            tuple(findings),
+            tuple(self._errors),
+            tuple(sorted(used)),
+            lines,
+        )
+
+    def _judge(self, resources: Sequence[Resource], rules: str) -> None:
+        report = engine.judge(
+            resources, self._policy, self._inventory, today=self._today, rules=rules
+        )
+        self._findings += report.findings
+        self._errors.extend(_crash_error(crash) for crash in report.crashes)
+
+    def _keep(self, path: str, data: bytes) -> None:
+        if self._kept + len(data) <= _KEPT_BYTES:
+            self._contents[path] = data
+            self._kept += len(data)
+
+    def _placed(self) -> tuple[list[LintFinding], dict[tuple[str, int], str]]:
+        by_file: dict[str, list[Finding]] = {}
+        for finding in self._findings:
+            if finding.resource is not None:
+                by_file.setdefault(finding.resource.file, []).append(finding)
+        placed: list[LintFinding] = []
+        lines: dict[tuple[str, int], str] = {}
+        for file, findings in by_file.items():
+            locator = self._locator(file)
+            text = locator.source_lines() if locator is not None else []
+            for finding in findings:
+                row = lint_finding(finding, _span(finding, locator))
+                placed.append(row)
+                if 0 < row.line <= len(text):
+                    lines[file, row.line] = text[row.line - 1]
+        return placed, lines
+
+    def _locator(self, file: str) -> Locator | None:
+        from tidewaiter.rules.loading.positions import Locator
+
+        try:
+            data = self._contents.get(file)
+            return Locator(read_file(file) if data is None else data)
+        except InputError as error:
+            self._errors.append(lint_error(error))
+            return None
+
+
+def lint_finding(finding: Finding, span: tuple[int, int, int, int]) -> LintFinding:
+    """Turn an answer of the engine into the plain form that the outputs take."""
+    resource = finding.resource
+    return LintFinding(
+        finding.file if resource is None else resource.file,
+        *span,
+        finding.rule,
+        finding.severity,
+        finding.status,
+        finding.message,
+        finding.remediation,
+        resource.api_version if resource is not None else "",
+        resource.kind if resource is not None else "",
+        resource.namespace if resource is not None else None,
+        resource.name if resource is not None else "",
+        finding.container,
+        finding.pointer,
+        _plain_exemption(finding.exemption) if finding.status == EXEMPTED else None,
+    )
+
+
+def lint_error(error: InputError) -> LintError:
+    """Turn an error of the input into the plain form that the outputs take."""
+    return LintError(error.file, error.line, error.column, error.message)
+
+
+def _plain_exemption(exemption: Exemption | None) -> dict[str, Any] | None:
+    if exemption is None:
+        return None
+    return {
+        "source": exemption.source,
+        "reason": exemption.reason,
+        "expires": exemption.expires,
+    }
+
+
+def _crash_error(crash: RuleCrash) -> LintError:
+    message = (
+        f"rule {crash.rule} failed on {crash.resource!r} ({crash.error}): its answer is unknown"
+    )
+    return LintError(crash.resource.file, None, None, message)
+
+
+def _span(finding: Finding, locator: Locator | None) -> tuple[int, int, int, int]:
+    if finding.span is not None:
+        span = finding.span
+        return span.line, span.column, span.end_line, span.end_column
+    if locator is None or finding.resource is None:
+        return 1, 1, 1, 1
+    try:
+        place = locator.document(finding.resource.document).at(
+            finding.resource.prefix + finding.pointer
+        )
+    except (IndexError, InputError):  # the file changed since it was read
+        return 1, 1, 1, 1
+    return place.line, place.column, place.end_line, place.end_column
+
+
+_PAYLOADS = frozenset({"ConfigMap", "Secret"})
+_CRD = "CustomResourceDefinition.apiextensions.k8s.io"
+
+
+def _slim(resource: Resource) -> Resource:
+    """Drop what no rule asks of another object: long texts of data, and schemas."""
+    if resource.kind_id in _PAYLOADS:
+        obj = dict(resource.object)
+        for field in ("data", "stringData", "binaryData"):
+            if isinstance(obj.get(field), dict):
+                obj[field] = dict.fromkeys(obj[field], "")
+    elif resource.kind_id == _CRD and isinstance(resource.object.get("spec"), dict):
+        spec = resource.object["spec"]
+        kept = {key: spec[key] for key in ("group", "names", "scope") if key in spec}
+        obj = {**resource.object, "spec": kept}
+    else:
+        return resource
+    return Resource(
+        obj,
+        resource.file,
+        resource.document,
+        resource.prefix,
+        resource.duplicates,
+        resource.ignores,
+    )

@@ -1,0 +1,105 @@
+"""Which pods a selector picks, and when that cannot be told from the manifests.
+
+Pods carry labels that no manifest shows: controllers and the pods themselves add some. Where a selector
+asks for one of these, the workloads that have all the other labels are the ones meant.
+https://kubernetes.io/docs/reference/labels-annotations-taints/
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.manifest.selector import Selector
+from tidewaiter.rules.operators import pod_maker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.workload import Workload
+
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
+_ADDED_BY_CONTROLLERS = frozenset(
+    {
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/job-name",
+        "controller-revision-hash",
+        "controller-uid",
+        "gateway.networking.k8s.io/gateway-name",
+        "job-name",
+        "pod-template-generation",
+        "pod-template-hash",
+        "rollouts-pod-template-hash",
+        "serving.knative.dev/configuration",
+        "serving.knative.dev/revision",
+        "serving.knative.dev/service",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+        _POD_NAME,
+    }
+)
+_ADDED_BY_PODS = frozenset(
+    {
+        "openbao-active",
+        "openbao-initialized",
+        "openbao-sealed",
+        "role",
+        "spilo-role",
+        "vault-active",
+        "vault-initialized",
+        "vault-perf-standby",
+        "vault-sealed",
+    }
+)
+"""Labels by which replicated databases and stores mark their leader at run time."""
+_CLUSTER_NAMESPACE = "kube-system"
+
+
+def selected(inventory: Inventory, namespace: str, selector: Selector) -> Sequence[Workload]:
+    """Return the workloads whose pods a selector picks, labels that are added later apart.
+
+    `statefulset.kubernetes.io/pod-name` picks the StatefulSet that makes a pod of that name.
+    """
+    found = inventory.workloads_matching(namespace, selector)
+    if found:
+        return found
+    pod_name = dict(selector.equalities).get(_POD_NAME)
+    if pod_name is None:
+        return ()
+    owner = inventory.get("StatefulSet.apps", namespace, pod_name.rpartition("-")[0])
+    if owner is None or owner.workload is None:
+        return ()
+    labels = {**owner.workload.pod_labels, _POD_NAME: pod_name}
+    return (owner.workload,) if selector.matches(labels) else ()
+
+
+def why_unknown(inventory: Inventory, namespace: str, selector: Selector) -> str | None:
+    """Say why a selector that picks no workload here may still pick pods, or return None.
+
+    The answer is a clause to put after "but": the set may be a single file, the label may be one
+    that is added later, an operator may make the pods, or the cluster itself may.
+    """
+    if not inventory.complete:
+        return "only this file was read"
+    added = sorted(
+        {key for key, _ in selector.equalities} & (_ADDED_BY_CONTROLLERS | _ADDED_BY_PODS)
+    )
+    if added and _picks_without(inventory, namespace, selector, added):
+        return f"the label {added[0]} may be added to running pods"
+    maker = pod_maker(inventory, namespace)
+    if maker is not None:
+        return f"{maker} may make such pods"
+    if namespace == _CLUSTER_NAMESPACE:
+        return f"the cluster makes pods of its own in {namespace}"
+    return None
+
+
+def _picks_without(
+    inventory: Inventory, namespace: str, selector: Selector, keys: Sequence[str]
+) -> bool:
+    rest = tuple(pair for pair in selector.equalities if pair[0] not in keys)
+    if not rest and not selector.expressions:
+        # `role` alone is as often written by hand, and then a misspelling.
+        return not _ADDED_BY_CONTROLLERS.isdisjoint(keys)
+    return bool(inventory.workloads_matching(namespace, Selector(rest, selector.expressions)))
