@@ -1,55 +1,66 @@
-# `make help` lists what there is to make.
+# Everything here works on a fresh clone with Python 3.11 or newer, git and make: `make demo` is the start.
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+SETUP := $(VENV)/.setup
+SETUP_DOCS := $(VENV)/.setup-docs
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format docs bench clean
+.PHONY: help setup demo test check lint docs bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-setup: $(STAMP) ## make the virtual environment with tidewaiter and its tools in it
+setup: $(SETUP) ## make .venv with the project and its development tools
 
-$(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "tidewaiter needs Python 3.11 or later; set PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+$(SETUP): pyproject.toml hatch_build.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
+	  echo "$(PYTHON) -m venv failed; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
-demo: $(STAMP) ## lint the examples, mistakes and all
+demo: $(SETUP) ## lint the example namespace, which has deliberate mistakes
+	@echo '$$ tidewaiter lint deploy/examples'
 	@$(BIN)/tidewaiter lint deploy/examples; code=$$?; \
-		if [ $$code -eq 1 ]; then echo; echo "Exit code 1, as it must be: the examples hold deliberate mistakes."; \
-		else echo "unexpected exit code $$code" >&2; exit 1; fi
+	  if [ $$code -eq 1 ]; then \
+	    echo; echo "The mistakes in deploy/examples are deliberate, so the demo worked: lint found them and"; \
+	    echo "exited with 1. Try it on your own manifests: $(BIN)/tidewaiter lint PATH"; \
+	  else \
+	    echo "lint exited with $$code where 1 (findings) is expected" >&2; exit 1; \
+	  fi
 
-test: $(STAMP) ## run every test
-	$(BIN)/pytest -n 2
+test: $(SETUP) ## run every test
+	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: $(STAMP) ## the quick inner loop: style, types and the quick tests
+check: $(SETUP) ## the quick round: style, types and the tests that take no time
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
-lint: $(STAMP) ## style, format, types and import contracts
+lint: $(SETUP) ## style, format, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP) ## format the code
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
-
-docs: $(STAMP) ## build the documentation, strictly, into site/
-	$(BIN)/python -m pip install --quiet --group docs
+docs: $(SETUP_DOCS) ## build the documentation into site/
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(STAMP) ## compare with the corpus beside the checkout; see bench/README.md
-	$(BIN)/python bench/lint.py --corpus ../shared/corpus
+$(SETUP_DOCS): $(SETUP)
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
 
-clean: ## remove what was made
-	rm -rf $(VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/rules
+bench: $(SETUP) ## time lint over deploy/examples; CORPUS=DIR takes other manifests, PEERS more options
+	$(BIN)/python bench/lint.py --corpus $(or $(CORPUS),deploy/examples) $(PEERS)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) site docs/rules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

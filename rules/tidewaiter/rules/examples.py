@@ -6,6 +6,7 @@ A wheel carries them in a module that the build writes; a checkout reads the fix
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from tidewaiter.rules.record import record
 
@@ -35,10 +36,10 @@ def examples_source(rules: list[str]) -> str:
 
 def _examples(rules: list[str]) -> dict[str, tuple[str, str]]:
     try:
-        from tidewaiter.rules.checks._examples import EXAMPLES  # type: ignore[import-not-found]
+        made = import_module("tidewaiter.rules.checks._examples")
     except ImportError:
         return _fixtures(rules)
-    examples: dict[str, tuple[str, str]] = EXAMPLES
+    examples: dict[str, tuple[str, str]] = made.EXAMPLES
     return examples
 
 

@@ -111,7 +111,7 @@ def inline_uses(
         mine = by_place.get(_place(resource), [])
         for exemption in annotation_exemptions(resource):
             name = exemption.rules[0]
-            yield _use(exemption, resource, {name: _answer(name, mine, resource, policy)})
+            yield _use(exemption, resource, {name: _answer(name, mine, mine, resource, policy)})
         if resource.ignores:
             commented.setdefault((resource.file, resource.document), []).append(resource)
     for together in commented.values():
@@ -197,12 +197,9 @@ def _comment_use(
     for name in comment.rules:
         given = []
         for resource in resources:
-            covered = [
-                finding
-                for finding in by_place.get(_place(resource), ())
-                if _covers(comment, finding, resource)
-            ]
-            given.append(_answer(name, covered, resource, policy))
+            mine = by_place.get(_place(resource), ())
+            covered = [finding for finding in mine if _covers(comment, finding, resource)]
+            given.append(_answer(name, mine, covered, resource, policy))
         answers[name] = True if True in given else None if None in given else False
     return replace(
         _use(_comment_exemption(comment), owner, answers),
@@ -212,14 +209,19 @@ def _comment_use(
 
 
 def _answer(
-    name: str, covered: Sequence[Finding], resource: Resource, policy: Policy
+    name: str,
+    findings: Sequence[Finding],
+    covered: Sequence[Finding],
+    resource: Resource,
+    policy: Policy,
 ) -> bool | None:
-    """Tell whether a rule needs an exemption that covers these findings; None: it may."""
-    mine = [finding for finding in covered if finding.rule == name]
-    if any(finding.status != UNKNOWN for finding in mine):
+    """Tell whether an exemption has findings of a rule to cover on an object; None: it may have."""
+    if any(finding.rule == name for finding in covered):
         return True
     # What the rule about exemptions finds is concluded from these very answers.
-    if mine or name == DANGLING or name not in policy.settings(resource).rules:
+    if name == DANGLING or name not in policy.settings(resource).rules:
+        return None
+    if any(finding.rule == name and finding.status == UNKNOWN for finding in findings):
         return None
     return False
 

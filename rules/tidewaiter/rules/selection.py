@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.manifest.workload import Workload
 
 _POD_NAME = "statefulset.kubernetes.io/pod-name"
+_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _ADDED_BY_CONTROLLERS = frozenset(
     {
         "apps.kubernetes.io/pod-index",
@@ -26,7 +27,6 @@ _ADDED_BY_CONTROLLERS = frozenset(
         "batch.kubernetes.io/job-name",
         "controller-revision-hash",
         "controller-uid",
-        "gateway.networking.k8s.io/gateway-name",
         "job-name",
         "pod-template-generation",
         "pod-template-hash",
@@ -36,7 +36,6 @@ _ADDED_BY_CONTROLLERS = frozenset(
         "serving.knative.dev/service",
         "topology.kubernetes.io/region",
         "topology.kubernetes.io/zone",
-        _POD_NAME,
     }
 )
 _ADDED_BY_PODS = frozenset(
@@ -53,7 +52,8 @@ _ADDED_BY_PODS = frozenset(
     }
 )
 """Labels by which replicated databases and stores mark their leader at run time."""
-_CLUSTER_NAMESPACE = "kube-system"
+_CLUSTER_NAMESPACES = ("gke-managed-", "kube-", "openshift-")
+"""Prefixes of the namespaces in which a distribution runs pods of its own."""
 
 
 def selected(inventory: Inventory, namespace: str, selector: Selector) -> Sequence[Workload]:
@@ -67,11 +67,12 @@ def selected(inventory: Inventory, namespace: str, selector: Selector) -> Sequen
     pod_name = dict(selector.equalities).get(_POD_NAME)
     if pod_name is None:
         return ()
-    owner = inventory.get("StatefulSet.apps", namespace, pod_name.rpartition("-")[0])
-    if owner is None or owner.workload is None:
-        return ()
-    labels = {**owner.workload.pod_labels, _POD_NAME: pod_name}
-    return (owner.workload,) if selector.matches(labels) else ()
+    for kind in ("StatefulSet.apps", "StatefulSet.apps.kruise.io"):
+        owner = inventory.get(kind, namespace, pod_name.rpartition("-")[0])
+        if owner is not None and owner.workload is not None:
+            labels = {**owner.workload.pod_labels, _POD_NAME: pod_name}
+            return (owner.workload,) if selector.matches(labels) else ()
+    return ()
 
 
 def why_unknown(inventory: Inventory, namespace: str, selector: Selector) -> str | None:
@@ -82,15 +83,17 @@ def why_unknown(inventory: Inventory, namespace: str, selector: Selector) -> str
     """
     if not inventory.complete:
         return "only this file was read"
-    added = sorted(
-        {key for key, _ in selector.equalities} & (_ADDED_BY_CONTROLLERS | _ADDED_BY_PODS)
-    )
+    keys = {key for key, _ in selector.equalities}
+    added = sorted(keys & (_ADDED_BY_CONTROLLERS | _ADDED_BY_PODS))
     if added and _picks_without(inventory, namespace, selector, added):
         return f"the label {added[0]} may be added to running pods"
+    if _GATEWAY_NAME in keys:
+        # GEP-1762: what a controller makes for a Gateway carries this label.
+        return f"the controller of a Gateway makes the pods with the label {_GATEWAY_NAME}"
     maker = pod_maker(inventory, namespace)
     if maker is not None:
-        return f"{maker} may make such pods"
-    if namespace == _CLUSTER_NAMESPACE:
+        return f"an operator may make such pods (custom resources here: {maker}, ...)"
+    if namespace.startswith(_CLUSTER_NAMESPACES):
         return f"the cluster makes pods of its own in {namespace}"
     return None
 

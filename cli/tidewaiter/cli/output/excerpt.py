@@ -16,11 +16,18 @@ def excerpt(source: str, column: int, end_column: int) -> tuple[str, str]:
     A tab takes four columns, a wide character two and a combining one none; what cannot be printed is
     escaped. A long line is cut around the carets. There is always at least one caret.
     """
-    cells = [_cell(character) for character in source.rstrip()]
-    start = min(max(column - 1, 0), len(cells))
-    end = max(min(end_column - 1, len(cells)), start)
+    source = source.rstrip()
+    start = min(max(column - 1, 0), len(source))
+    if len(source) <= _WIDTH and source.isascii() and source.isprintable():
+        return source, " " * start + "^" * max(min(end_column - 1, len(source)) - start, 1)
+    # A line may hold a whole minified file: look no further than what can be shown.
+    skipped = start - _WIDTH if start > 2 * _WIDTH else 0
+    cells = [_cell(character) for character in source[skipped : start + 2 * _WIDTH]]
+    is_cut = len(source) - skipped > len(cells)
+    start -= skipped
+    end = max(min(end_column - 1 - skipped, len(cells)), start)
     first = 0
-    if sum(width for _, width in cells[:end]) > _WIDTH:
+    if skipped or sum(width for _, width in cells[:end]) > _WIDTH:
         before = 0
         first = start
         while first > 0 and before + cells[first - 1][1] <= _BEFORE:
@@ -33,9 +40,9 @@ def excerpt(source: str, column: int, end_column: int) -> tuple[str, str]:
     text = "".join(shown for shown, _ in cells[first:last])
     pad = sum(width for _, width in cells[first:start])
     carets = sum(width for _, width in cells[start : min(end, last)])
-    if first:
+    if first or skipped:
         text, pad = _CUT + text, pad + 1
-    if last < len(cells):
+    if last < len(cells) or is_cut:
         text += _CUT
     return text, " " * pad + "^" * max(carets, 1)
 
