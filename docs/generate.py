@@ -55,7 +55,14 @@ def _head(rule: Rule) -> Iterator[str]:
     applies = ", ".join(
         "workloads" if kind == WORKLOAD else f"`{kind}`" for kind in rule.applies_to
     )
-    yield from (f"# {rule.name}", "", f"**{_sentence(rule.summary)}**", "", "| | |", "|---|---|")
+    yield from (
+        f"# {rule.name}",
+        "",
+        f"**{_prose(_sentence(rule.summary))}**",
+        "",
+        "| | |",
+        "|---|---|",
+    )
     yield f"| Section | {rule.section} |"
     yield f"| Severity | {rule.severity} |"
     yield f"| Profiles | {profiles} |"
@@ -74,7 +81,7 @@ def _body(rule: Rule) -> Iterator[str]:
         message = f"{rule.name}: no example.yaml among its fixtures"
         raise ValueError(message)
     remedy, _, snippet = rule.remediation.partition("\n")
-    yield from ("", "## Why", "", rule.rationale, "", "## Remedy", "", remedy)
+    yield from ("", "## Why", "", _prose(rule.rationale), "", "## Remedy", "", _prose(remedy))
     if snippet:
         yield from _code(snippet)
     yield from ("", "## Examples", "", "Bad:", *_code(shown.bad), "", "Good:", *_code(shown.good))
@@ -107,8 +114,18 @@ def _code(text: str) -> list[str]:
     return ["", "````yaml", text.rstrip(), "````"]
 
 
+def _prose(text: str) -> str:
+    """Return plain text as Markdown: signs mean themselves, but for those between backticks."""
+    parts = text.split("`")
+    parts[::2] = [part.translate(_SIGNS) for part in parts[::2]]
+    return "`".join(parts)
+
+
+_SIGNS = str.maketrans({"\\": "\\\\", "*": "\\*", "[": "\\[", "#": "\\#", "<": "&lt;"})
+
+
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return _prose(text).replace("|", "\\|")
 
 
 def _sentence(text: str) -> str:

@@ -160,7 +160,7 @@ def test_what_is_no_manifest_is_counted_in_a_folder_and_reported_when_named() ->
 def test_nothing_to_check_says_so() -> None:
     done = run("lint", ".")
     assert done.returncode == 0
-    assert b"no manifest" in done.stdout.lower()
+    assert b"Nothing to check" in done.stdout
 
 
 def test_encodings() -> None:
@@ -309,3 +309,17 @@ def test_a_clean_file_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
     assert done.stdout.decode().splitlines()[-1] == "[] 0"
+
+
+def test_a_set_with_an_unreadable_file_knows_of_no_absence() -> None:
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
+        "spec: {selector: {app: web}, ports: [{port: 80}]}\n"
+    )
+    write("a.yaml", service)
+    write("b.yaml", CLEAN)
+    found = report("--only", "service-selector", "--show", "unknown", ".")
+    assert [finding["status"] for finding in found["findings"]] == ["violation"]
+    write("b.yaml", "a: [\n")
+    found = report("--only", "service-selector", "--show", "unknown", ".")
+    assert [finding["status"] for finding in found["findings"]] == ["unknown"]

@@ -15,7 +15,7 @@ from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.positions import Locator
 from tidewaiter.rules.loading.resources import read_resources
-from tidewaiter.rules.rule import Context
+from tidewaiter.rules.rule import Context, Rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,3 +69,21 @@ def _lines(rule: Any, manifest: str) -> list[int]:
     context = Context((1, 34), "restricted", {}, Inventory(resources, complete=True), "2026-11-23")
     violations: list[Violation] = list(rule.check_function(resources[0].workload, context))
     return [Locator(data).document(0).at(violation.pointer).line for violation in violations]
+
+
+def test_signs_of_markdown_in_a_rule_mean_themselves() -> None:
+    rule = load("no-privileged")
+    marked = Rule(
+        name="no-privileged",
+        section="security",
+        severity="error",
+        summary="no `*` and no * | for <team>",
+        rationale="A [link] is text.",
+        remediation="Write `a_b <c>`.",
+        references=rule.references,
+        applies_to=rule.applies_to,
+    )
+    assert "**No `*` and no \\* | for &lt;team>.**" in page(marked)
+    assert "A \\[link] is text." in page(marked)
+    assert "Write `a_b <c>`." in page(marked)
+    assert "| no `*` and no \\* \\| for &lt;team> |" in index([marked])

@@ -13,8 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tidewaiter.rules.exemptions import ExemptionUse
-    from tidewaiter.rules.finding import Span, Violation
+    from tidewaiter.rules.finding import ExemptionUse, Span, Violation
     from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy, Step

@@ -6,9 +6,9 @@ the object or its pod template; and, offline, the comment `# tidewaiter: ignore[
 
 from __future__ import annotations
 
-from tidewaiter.rules.finding import EXEMPTED, UNKNOWN, Exemption, Finding, Span
+from tidewaiter.rules.finding import EXEMPTED, UNKNOWN, Exemption, ExemptionUse, Finding, Span
 from tidewaiter.rules.manifest.fields import escape, mapping, resolve, text
-from tidewaiter.rules.record import record, replace
+from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,26 +21,6 @@ if TYPE_CHECKING:
 
 ANNOTATION_PREFIX = "tidewaiter.dev/ignore."
 DANGLING = "no-dangling-exemption"
-
-
-@record
-class ExemptionUse:
-    """An exemption and what became of it: the subject of the rule `no-dangling-exemption`.
-
-    `used` is None where it cannot be known from here: a rule it names did not run or answered
-    unknown, or the run saw only a part of what the policy is for. `unused` are those of its rules
-    that found nothing that it covers. `misspelt` pairs each name that is no rule with the nearest one
-    ("" where none is near). `malformed` says what is wrong with a comment that nobody understands.
-    """
-
-    exemption: Exemption
-    resource: Resource | None
-    used: bool | None
-    unused: tuple[str, ...] = ()
-    misspelt: tuple[tuple[str, str], ...] = ()
-    expired: bool = False
-    malformed: str = ""
-    span: Span | None = None
 
 
 def exempt(

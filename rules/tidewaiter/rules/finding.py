@@ -62,6 +62,26 @@ class Exemption:
 
 
 @record
+class ExemptionUse:
+    """An exemption and what became of it: the subject of the rule `no-dangling-exemption`.
+
+    `used` is None where it cannot be known from here: a rule it names did not run or answered
+    unknown, or the run saw only a part of what the policy is for. `unused` are those of its rules
+    that found nothing that it covers. `misspelt` pairs each name that is no rule with the nearest one
+    ("" where none is near). `malformed` says what is wrong with a comment that nobody understands.
+    """
+
+    exemption: Exemption
+    resource: Resource | None
+    used: bool | None
+    unused: tuple[str, ...] = ()
+    misspelt: tuple[tuple[str, str], ...] = ()
+    expired: bool = False
+    malformed: str = ""
+    span: Span | None = None
+
+
+@record
 class Finding:
     """One answer of one rule on one object, after policy and exemptions.
 

@@ -43,7 +43,6 @@ _ADDED_BY_PODS = frozenset(
         "openbao-active",
         "openbao-initialized",
         "openbao-sealed",
-        "role",
         "spilo-role",
         "vault-active",
         "vault-initialized",
@@ -52,6 +51,8 @@ _ADDED_BY_PODS = frozenset(
     }
 )
 """Labels by which replicated databases and stores mark their leader at run time."""
+_LEADER_ROLES = frozenset({"leader", "master", "primary", "replica", "slave", "standby"})
+"""Values of the label `role` that they set; with others it is written by hand."""
 _CLUSTER_NAMESPACES = ("gke-managed-", "kube-", "openshift-")
 """Prefixes of the namespaces in which a distribution runs pods of its own."""
 
@@ -82,9 +83,9 @@ def why_unknown(inventory: Inventory, namespace: str, selector: Selector) -> str
     that is added later, an operator may make the pods, or the cluster itself may.
     """
     if not inventory.complete:
-        return "only this file was read"
+        return "the other objects are not known"
     keys = {key for key, _ in selector.equalities}
-    added = sorted(keys & (_ADDED_BY_CONTROLLERS | _ADDED_BY_PODS))
+    added = sorted(key for key, value in selector.equalities if _is_added(key, value))
     if added and _picks_without(inventory, namespace, selector, added):
         return f"the label {added[0]} may be added to running pods"
     if _GATEWAY_NAME in keys:
@@ -98,11 +99,17 @@ def why_unknown(inventory: Inventory, namespace: str, selector: Selector) -> str
     return None
 
 
+def _is_added(key: str, value: str) -> bool:
+    if key == "role":
+        return value in _LEADER_ROLES
+    return key in _ADDED_BY_CONTROLLERS or key in _ADDED_BY_PODS
+
+
 def _picks_without(
     inventory: Inventory, namespace: str, selector: Selector, keys: Sequence[str]
 ) -> bool:
     rest = tuple(pair for pair in selector.equalities if pair[0] not in keys)
     if not rest and not selector.expressions:
-        # `role` alone is as often written by hand, and then a misspelling.
+        # What only pods add says nothing about whose pods these are.
         return not _ADDED_BY_CONTROLLERS.isdisjoint(keys)
     return bool(inventory.workloads_matching(namespace, Selector(rest, selector.expressions)))

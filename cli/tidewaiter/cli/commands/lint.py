@@ -116,7 +116,7 @@ def _policy(arguments: argparse.Namespace) -> PlainPolicy:
 
 
 def _found_policy() -> str:
-    from tidewaiter.rules.policy.file import find_policy
+    from tidewaiter.rules.policy.discovery import find_policy
 
     return find_policy(os.getcwd()) or ""
 

@@ -62,7 +62,8 @@ def lint(job: Job, progress: Callable[[int, int], None] | None = None) -> LintRe
 def is_set(paths: Sequence[str], files: Sequence[SourceFile], inventory: Sequence[str]) -> bool:
     """Tell whether what a run does not hold may be called missing: see `inventory`.
 
-    A folder, several files, or a stated inventory are a set; one file or standard input is not.
+    A folder, several files, or a stated inventory are a set; one file or standard input is not. A run
+    in which something could not be read is none either: what is missing may stand there.
     """
     return bool(inventory) or len(files) > 1 or any(os.path.isdir(path) for path in paths)
 
@@ -91,6 +92,7 @@ def _lint(job: Job, progress: Callable[[int, int], None] | None) -> LintResult:
     extra, inventory_errors = _inventory(job, found.files)
     errors += inventory_errors
     policy = Policy(job.plain_policy)
+    complete = complete and not errors
     answers = _answers(job, policy, found.files, sizes, contents, extra, complete, progress)
     result = _result(job, policy, found.files, answers, errors, complete)
     if key and not result.errors:

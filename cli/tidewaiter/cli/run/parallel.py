@@ -62,18 +62,20 @@ def run_parts(
     if len(shares) == 1:
         part = make_part()
         part.read(shares[0], progress)
-        part.meet(extra, complete=complete)
+        part.meet(extra, complete=complete and not part.has_errors)
         return [part.conclude()]
     sys.stdout.flush()
     sys.stderr.flush()
     children: list[_Child] = []
     try:
         for share in shares:
-            children.append(_start(make_part, share, children, complete, progress is not None))
+            children.append(_start(make_part, share, children, progress is not None))
         objects = _receive_all(children, progress)
+        read = {pid: message for pid, message in objects.items() if isinstance(message, tuple)}
+        whole = complete and len(read) == len(children) and not any(bad for _, bad in read.values())
         for child in children:
-            others = [extra, *(objects[other.pid] for other in children if other is not child)]
-            _send_all(child, others)
+            others = [rows for pid, (rows, _) in read.items() if pid != child.pid]
+            _send(child, ([extra, *others], whole))
         answers = _receive_all(children, progress)
     finally:
         for child in children:
@@ -102,7 +104,6 @@ def _start(
     make_part: Callable[[], Part],
     share: Share,
     earlier: Sequence[_Child],
-    complete: bool,
     with_progress: bool,
 ) -> _Child:
     from_child, to_parent = os.pipe()
@@ -119,7 +120,7 @@ def _start(
             os.close(child.writer)
         os.close(from_child)
         os.close(to_child)
-        _work(make_part(), share, from_parent, to_parent, complete, with_progress)
+        _work(make_part(), share, from_parent, to_parent, with_progress)
         status = 0
     except (KeyboardInterrupt, BrokenPipeError):
         pass
@@ -129,18 +130,17 @@ def _start(
         os._exit(status)
 
 
-def _work(
-    part: Part, share: Share, reader: int, writer: int, complete: bool, with_progress: bool
-) -> None:
+def _work(part: Part, share: Share, reader: int, writer: int, with_progress: bool) -> None:
     def tick(files: int) -> None:
         _write(writer, _PROGRESS, files)
 
     part.read(share, tick if with_progress else None)
-    _write(writer, _MESSAGE, part.plain_resources())
-    others = _read(reader)
-    if others is None:
+    _write(writer, _MESSAGE, (part.plain_resources(), part.has_errors))
+    received = _read(reader)
+    if received is None:
         return
-    part.meet([row for rows in others[1] for row in rows], complete=complete)
+    others, whole = received[1]
+    part.meet([row for rows in others for row in rows], complete=whole)
     answer = part.conclude()
     plain = (
         answer.resources,
@@ -155,7 +155,7 @@ def _work(
 
 def _answer(plain: Any, child: _Child) -> PartAnswer:
     """Make an answer of what a child sent, or an error on each file where it sent none."""
-    if isinstance(plain, tuple):
+    if isinstance(plain, tuple) and len(plain) == 6:
         resources, skipped, findings, errors, used, lines = plain
         return PartAnswer(
             resources,
@@ -190,9 +190,9 @@ def _receive_all(
     return received
 
 
-def _send_all(child: _Child, objects: list[Any]) -> None:
+def _send(child: _Child, message: Any) -> None:
     try:
-        _write(child.writer, _MESSAGE, [rows for rows in objects if isinstance(rows, list)])
+        _write(child.writer, _MESSAGE, message)
     except BrokenPipeError:
         pass  # it has died; `_answer` says so
 

@@ -94,6 +94,11 @@ class Part:
             if progress is not None and count % 64 == 0:
                 progress(64)
 
+    @property
+    def has_errors(self) -> bool:
+        """True where something could not be read: then it is not known what is missing."""
+        return bool(self._errors)
+
     def plain_resources(self) -> list[PlainResource]:
         """Return this part's objects for the inventories of the other parts."""
         return [

@@ -47,7 +47,7 @@ def why_may_exist(inventory: Inventory, namespace: str, name: str) -> str | None
     The answer is a clause to put after "but".
     """
     if not inventory.complete:
-        return "only this file was read"
+        return "the other objects are not known"
     if (namespace, name) == ("default", "kubernetes"):
         return "the cluster makes it"
     if inventory.get("Service.serving.knative.dev", namespace, name) is not None:

@@ -108,6 +108,8 @@ def _amounts(value: Any, pointer: str) -> Iterator[Place]:
 def _requirements(holder: Any, pointer: str) -> Iterator[Place]:
     """Yield the amounts of a `resources` field of requests and limits."""
     resources = mapping(mapping(holder).get("resources"))
+    if not resources:
+        return
     for field in ("requests", "limits"):
         yield from _amounts(resources.get(field), f"{pointer}/resources/{field}")
 
@@ -119,12 +121,15 @@ def _of_pod(workload: Workload) -> Iterator[Place]:
     for container in workload.containers:
         yield from _requirements(container.spec, container.pointer)
         for entry, pointer in items(container.spec.get("env"), f"{container.pointer}/env"):
-            divisor = dig(entry, "valueFrom", "resourceFieldRef", "divisor")
-            yield divisor, f"{pointer}/valueFrom/resourceFieldRef/divisor"
+            if "valueFrom" in entry:
+                divisor = dig(entry, "valueFrom", "resourceFieldRef", "divisor")
+                yield divisor, f"{pointer}/valueFrom/resourceFieldRef/divisor"
     for volume, pointer in items(pod.get("volumes"), f"{root}/volumes"):
-        yield dig(volume, "emptyDir", "sizeLimit"), f"{pointer}/emptyDir/sizeLimit"
-        claim = dig(volume, "ephemeral", "volumeClaimTemplate", "spec")
-        yield from _requirements(claim, f"{pointer}/ephemeral/volumeClaimTemplate/spec")
+        if "emptyDir" in volume:
+            yield dig(volume, "emptyDir", "sizeLimit"), f"{pointer}/emptyDir/sizeLimit"
+        if "ephemeral" in volume:
+            claim = dig(volume, "ephemeral", "volumeClaimTemplate", "spec")
+            yield from _requirements(claim, f"{pointer}/ephemeral/volumeClaimTemplate/spec")
         files = dig(volume, "downwardAPI", "items")
         for file, place in items(files, f"{pointer}/downwardAPI/items"):
             divisor = dig(file, "resourceFieldRef", "divisor")
@@ -145,10 +150,12 @@ def _of_metrics(spec: dict[str, Any]) -> Iterator[Place]:
 
 def _handlers(container: Container) -> Iterator[tuple[dict[str, Any], str]]:
     for field in _PROBES:
-        yield mapping(container.spec.get(field)), f"{container.pointer}/{field}"
-    for hook in ("postStart", "preStop"):
-        handler = mapping(dig(container.spec, "lifecycle", hook))
-        yield handler, f"{container.pointer}/lifecycle/{hook}"
+        if field in container.spec:
+            yield mapping(container.spec[field]), f"{container.pointer}/{field}"
+    if "lifecycle" in container.spec:
+        for hook in ("postStart", "preStop"):
+            handler = mapping(dig(container.spec, "lifecycle", hook))
+            yield handler, f"{container.pointer}/lifecycle/{hook}"
 
 
 def _policy_ports(spec: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

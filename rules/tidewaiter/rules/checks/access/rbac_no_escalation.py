@@ -1,11 +1,10 @@
 """No role lets its holder become somebody else or enter other pods.
 
-Restricted fields of Roles and ClusterRoles, rules[*] that name one of these with a verb that uses it:
+Restricted fields of Roles and ClusterRoles: rules[*] with one of these and a verb that uses it:
 verbs escalate and bind on roles and clusterroles; impersonate on users, groups, serviceaccounts, uids
 and userextras; pods/exec and pods/attach; nodes/proxy; serviceaccounts/token; writes to
 validatingwebhookconfigurations and mutatingwebhookconfigurations.
-Where neither the resource nor the verb is named (`*` for both), rbac-no-wildcard has said it all. A rule
-that is confined by resourceNames is a warning.
+A wildcard names what it stands for. A rule that is confined by resourceNames is a warning.
 https://kubernetes.io/docs/concepts/security/rbac-good-practices/#privilege-escalation-risks
 """
 
@@ -79,26 +78,40 @@ def check(role: Resource, context: Context) -> Iterator[Violation]:
 
 
 def _paths(rule: PolicyRule) -> Iterator[tuple[str, str]]:
+    """Yield the pointer and the message for each verb and each resource that leads further."""
     for index, verb in enumerate(rule.verbs):
         known = _BY_VERB.get(verb)
-        if known is None or not any(map(rule.reaches, known[0])):
-            continue
-        # userextras carry the name of the extra field behind a slash.
-        named = [
-            name for name in rule.resources if name == "*" or name.partition("/")[0] in known[1]
-        ]
-        if named:
-            yield f"{rule.pointer}/verbs/{index}", f"{known[2]} ({verb} on {', '.join(named)})"
+        if known is not None and any(map(rule.reaches, known[0])):
+            named = [name for name in rule.resources if name == "*" or _kind(name) in known[1]]
+            if named:
+                yield f"{rule.pointer}/verbs/{index}", f"{known[2]} ({verb} on {', '.join(named)})"
     for index, resource in enumerate(rule.resources):
-        if resource in _ROLES and rule.reaches(GROUP) and "*" in rule.verbs:
-            yield (
-                f"{rule.pointer}/resources/{index}",
-                f"escalates and binds roles ({resource}: all verbs)",
-            )
-        use = _BY_RESOURCE.get(resource)
-        verbs = rule.allows(use[1]) if use is not None and rule.reaches(use[0]) else ()
-        if use is not None and verbs:
-            yield (
-                f"{rule.pointer}/resources/{index}",
-                f"{use[2]} ({resource}: {', '.join(verbs)})",
-            )
+        pointer = f"{rule.pointer}/resources/{index}"
+        if resource == "*":
+            reached = [name for name in _BY_RESOURCE if _verbs_on(name, rule)]
+            if reached:
+                yield pointer, f"reaches {', '.join(reached)} (resources: *; verbs: {_verbs(rule)})"
+            continue
+        verbs = _verbs_on(resource, rule)
+        if verbs:
+            yield pointer, f"{_BY_RESOURCE[resource][2]} ({resource}: {', '.join(verbs)})"
+        if "*" in rule.verbs:
+            for verb, (groups, kinds, effect) in _BY_VERB.items():
+                if _kind(resource) in kinds and any(map(rule.reaches, groups)):
+                    yield pointer, f"{effect} ({verb} on {resource}, by verbs: *)"
+                    break
+
+
+def _kind(resource: str) -> str:
+    """Return a resource without what is behind its slash: userextras name the extra field there."""
+    return resource.partition("/")[0] if resource.startswith("userextras/") else resource
+
+
+def _verbs_on(resource: str, rule: PolicyRule) -> tuple[str, ...]:
+    """Return the verbs by which a rule uses one of the known resources."""
+    use = _BY_RESOURCE.get(resource)
+    return rule.allows(use[1]) if use is not None and rule.reaches(use[0]) else ()
+
+
+def _verbs(rule: PolicyRule) -> str:
+    return ", ".join(rule.verbs)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidewaiter.rules.exemptions import ExemptionUse
+    from tidewaiter.rules.finding import ExemptionUse
     from tidewaiter.rules.rule import Context
 
 _WHAT = {

@@ -91,7 +91,9 @@ def _owner(owner: Container, container: Container) -> str:
 
 def _differ(port: dict[str, Any], other: dict[str, Any]) -> bool:
     """Tell whether two entries with one number are two ways to it from the host."""
-    return any(
-        port.get(field) and other.get(field) and port[field] != other[field]
-        for field in ("hostPort", "hostIP")
-    )
+    if not (port.get("hostPort") and other.get("hostPort")):
+        return False
+    if port["hostPort"] != other["hostPort"]:
+        return True
+    addresses = port.get("hostIP"), other.get("hostIP")
+    return all(addresses) and addresses[0] != addresses[1]

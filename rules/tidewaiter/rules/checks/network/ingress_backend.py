@@ -126,7 +126,7 @@ def _judge(backend: _Backend, own_namespace: str, inventory: Inventory) -> Itera
         if reason is None:
             yield Violation(backend.name_pointer, message)
         else:
-            yield Violation(backend.name_pointer, f"{message} here, but {reason}", unknown=True)
+            yield Violation(backend.name_pointer, f"{message}, but {reason}", unknown=True)
         return
     port = backend.port
     if isinstance(port, bool) or not isinstance(port, int | str) or offers_port(service, port):

@@ -67,7 +67,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     pointer = f"{workload.template_pointer}/metadata/labels"
     message = f"no NetworkPolicy selects the pods of {workload.resource.name} for {what}"
     if not inventory.complete:
-        yield Violation(pointer, f"{message} here, but only this file was read", unknown=True)
+        yield Violation(pointer, f"{message}, but the other objects are not known", unknown=True)
     elif (other := alternative(inventory, namespace_of(workload.resource))) is not None:
         yield Violation(pointer, f"{message}, but {other} may", unknown=True)
     else:

@@ -80,7 +80,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         f"namespace {namespace} has no NetworkPolicy that denies {what} of all pods by default"
     )
     if not inventory.complete:
-        yield Violation(pointer, f"{message} here, but only this file was read", unknown=True)
+        yield Violation(pointer, f"{message}, but the other objects are not known", unknown=True)
     elif (other := alternative(inventory, namespace)) is not None:
         yield Violation(pointer, f"{message}, but {other} may deny it", unknown=True)
     else:

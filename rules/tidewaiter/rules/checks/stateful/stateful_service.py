@@ -1,8 +1,8 @@
 """A StatefulSet's governing Service exists, is headless and picks its pods.
 
 Checked field: spec.serviceName. Wanted: a Service of that name in the namespace with clusterIP None
-whose selector, where it has one, picks the pods. A StatefulSet without the field is a warning: its pods
-run, and have no names in DNS.
+whose selector, where it has one, picks the pods. A StatefulSet without the field is a warning: the API
+server has never required it, and the pods run, but have no names in DNS.
 https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-network-id
 """
 
@@ -68,7 +68,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         if reason is None:
             yield Violation(_POINTER, message)
         else:
-            yield Violation(_POINTER, f"{message} here, but {reason}", unknown=True)
+            yield Violation(_POINTER, f"{message}, but {reason}", unknown=True)
         return
     cluster_ip = service.spec.get("clusterIP")
     if cluster_ip != "None":
