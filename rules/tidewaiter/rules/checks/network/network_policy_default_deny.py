@@ -16,6 +16,7 @@ from tidewaiter.rules.manifest.network_policy import (
     KIND,
     alternative,
     denies_by_default,
+    directions,
 )
 from tidewaiter.rules.rule import ANY, Rule
 
@@ -83,8 +84,30 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         yield Violation(pointer, f"{message}, but the other objects are not known", unknown=True)
     elif (other := alternative(inventory, namespace)) is not None:
         yield Violation(pointer, f"{message}, but {other} may deny it", unknown=True)
+    elif resource.workload is not None and _is_covered_elsewhere(resource, inventory):
+        why = "but the manifests name no namespace, so its own policies may stand elsewhere"
+        yield Violation(pointer, f"{message}, {why}", unknown=True)
     else:
         yield Violation(pointer, message)
+
+
+def _is_covered_elsewhere(resource: Resource, inventory: Inventory) -> bool:
+    """Tell whether manifests that leave the namespace open isolate each of their own workloads.
+
+    They are one application's share of a namespace that somebody else defines.
+    """
+    return resource.namespace is None and all(
+        _is_isolated(workload, inventory)
+        for workload in inventory.workloads(namespace_of(resource))
+        if _is_isolable(workload)
+    )
+
+
+def _is_isolated(workload: Workload, inventory: Inventory) -> bool:
+    covered: set[str] = set()
+    for policy in inventory.selecting(KIND, workload):
+        covered.update(directions(policy))
+    return len(covered) == len(DIRECTIONS)
 
 
 def _stands_for(resource: Resource, namespace: str, inventory: Inventory) -> bool:
