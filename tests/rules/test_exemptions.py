@@ -55,9 +55,9 @@ def lint(
     inline: bool = True,
     **plain: Any,
 ) -> tuple[Finding, ...]:
-    policy = Policy(
-        {"file": "tidewaiter.yaml", "only": list(only), "exemptions": list(exemptions), **plain}
-    )
+    stated: Any = {"only": list(only), "exemptions": list(exemptions), **plain}
+    stated["file"] = "tidewaiter.yaml"
+    policy = Policy(stated)
     loaded = read_resources(text.encode(), "a.yaml", explicit=True)
     assert not loaded.errors, loaded.errors
     inventory = Inventory(loaded.resources, complete=complete)

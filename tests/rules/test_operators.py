@@ -68,7 +68,7 @@ def test_the_first_maker_of_the_namespace_is_named() -> None:
 
 
 def test_a_rollout_with_a_template_is_no_maker_of_unknown_pods() -> None:
-    template = {"spec": {"containers": []}}
+    template: dict[str, Any] = {"spec": {"containers": []}}
     known = resource("argoproj.io/v1alpha1", "Rollout", "known", template=template)
     referring = resource("argoproj.io/v1alpha1", "Rollout", "referring", workloadRef={})
     assert pod_maker(Inventory([known], complete=True), "shop") is None

@@ -98,4 +98,8 @@ class Resource:
 
     def __repr__(self) -> str:
         """Name the object as a message does: `Deployment payments/api`."""
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        return (
+            f"{self.kind} {self.namespace}/{self.name}"
+            if self.namespace
+            else f"{self.kind} {self.name}"
+        )
