@@ -1,0 +1,74 @@
+"""Containers add none but the usual capabilities.
+
+Restricted fields: securityContext.capabilities.add of containers, initContainers and ephemeralContainers.
+Allowed values: undefined, and the list below.
+https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import dig, sequence
+from tidewaiter.rules.manifest.pod_security import quoted
+from tidewaiter.rules.rule import WORKLOAD, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="baseline-capabilities",
+    section="security",
+    severity="error",
+    profiles=("pss-baseline", "pss-restricted", "recommended"),
+    summary="no container adds a capability outside the baseline list",
+    rationale=(
+        "Capabilities such as SYS_ADMIN, NET_ADMIN or SYS_PTRACE let a container change its node or look "
+        "into other containers; some are as good as root."
+    ),
+    remediation=(
+        "Remove the capability. A server on a port below 1024 needs only this one:\n"
+        "securityContext:\n  capabilities:\n    drop: [ALL]\n    add: [NET_BIND_SERVICE]"
+    ),
+    references=(
+        "https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
+        "https://man7.org/linux/man-pages/man7/capabilities.7.html",
+    ),
+    applies_to=(WORKLOAD,),
+)
+
+_ALLOWED = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for each capability that is added and not on the list."""
+    del context
+    for container in workload.containers:
+        added = sequence(dig(container.security_context, "capabilities", "add"))
+        for index, capability in enumerate(added):
+            if not isinstance(capability, str) or capability not in _ALLOWED:
+                yield Violation(
+                    f"{container.pointer}/securityContext/capabilities/add/{index}",
+                    f"container {container.name} adds the capability {quoted(capability)}",
+                    container.name,
+                )

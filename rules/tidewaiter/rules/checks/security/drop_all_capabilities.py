@@ -1,0 +1,67 @@
+"""Containers drop all capabilities and add at most NET_BIND_SERVICE.
+
+Restricted fields: securityContext.capabilities.drop and .add of containers, initContainers and
+ephemeralContainers. Allowed values: drop has ALL; add is undefined or NET_BIND_SERVICE. From 1.22; from
+1.25 not asked of Windows pods.
+https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import mapping, sequence
+from tidewaiter.rules.manifest.pod_security import exempt_as_windows, quoted
+from tidewaiter.rules.rule import WORKLOAD, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="drop-all-capabilities",
+    section="security",
+    severity="error",
+    profiles=("pss-restricted", "recommended"),
+    summary="every container drops ALL capabilities and adds at most NET_BIND_SERVICE",
+    rationale=(
+        "The container runtime grants a dozen capabilities by default, raw sockets and changing file "
+        "owners among them. Hardly a service needs any, and each helps whoever breaks in."
+    ),
+    remediation="Drop them all on every container:\nsecurityContext:\n  capabilities:\n    drop: [ALL]",
+    references=(
+        "https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted",
+        "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+    ),
+    applies_to=(WORKLOAD,),
+    since=(1, 22),
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for a container that keeps capabilities, and for each one it adds."""
+    if context.version < (1, 22) or exempt_as_windows(workload, context.version):
+        return
+    for container in workload.containers:
+        capabilities = mapping(container.security_context.get("capabilities"))
+        pointer = f"{container.pointer}/securityContext/capabilities"
+        dropped = sequence(capabilities.get("drop"))
+        if "ALL" not in dropped:
+            names = ", ".join(quoted(name) for name in dropped[:5])
+            state = f"drops only {names}" if dropped else "drops no capabilities"
+            yield Violation(
+                f"{pointer}/drop",
+                f"container {container.name} {state} where ALL is asked for",
+                container.name,
+            )
+        for index, name in enumerate(sequence(capabilities.get("add"))):
+            if name != "NET_BIND_SERVICE":
+                yield Violation(
+                    f"{pointer}/add/{index}",
+                    f"container {container.name} adds the capability {quoted(name)}; only "
+                    "NET_BIND_SERVICE may be added",
+                    container.name,
+                )
