@@ -38,6 +38,17 @@ def dig(value: object, *path: str) -> Any:
     return value
 
 
+def quoted(value: object) -> str:
+    """Return a value as a message quotes it: `true`, `8080`, `'web'`, "a list"."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else f"{value[:59]}…")
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return str(value)[:60]
+
+
 def items(value: object, pointer: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each mapping of a list with its JSON pointer; other entries are passed over."""
     if isinstance(value, list):

@@ -37,16 +37,3 @@ def security_contexts(workload: Workload) -> Iterator[tuple[dict[str, Any], str,
 def owner(container: str | None) -> str:
     """Name whose securityContext it is, for a message."""
     return "the pod" if container is None else f"container {container}"
-
-
-def quoted(value: object) -> str:
-    """Return a value as a message quotes it."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    return (
-        str(value)
-        if isinstance(value, int | float)
-        else repr(value if isinstance(value, str) else "")
-    )

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.quantity import quantity_of
 from tidewaiter.rules.manifest.typed_fields import durations, port_numbers, ports, quantities
 from tidewaiter.rules.rule import ANY, Rule
@@ -55,17 +56,17 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
                 what = (
                     "no quantity such as 500m or 128Mi" if amount is None else "less than nothing"
                 )
-                yield Violation(pointer, f"{_field(pointer)} is {_shown(value)}, which is {what}")
+                yield Violation(pointer, f"{_field(pointer)} is {quoted(value)}, which is {what}")
     for value, pointer in port_numbers(resource):
         if value is not None and not _is_port(value):
             yield Violation(
-                pointer, f"{_field(pointer)} is {_shown(value)}, which is no number from 1 to 65535"
+                pointer, f"{_field(pointer)} is {quoted(value)}, which is no number from 1 to 65535"
             )
     for value, pointer in ports(resource):
         if value is not None and not _is_port(value) and not _is_port_name(value):
             yield Violation(
                 pointer,
-                f"{_field(pointer)} is {_shown(value)}, which is neither a number from 1 to 65535 nor "
+                f"{_field(pointer)} is {quoted(value)}, which is neither a number from 1 to 65535 nor "
                 "the name of a port",
             )
     for value, pointer in durations(resource):
@@ -92,7 +93,7 @@ def _duration_problem(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return f"{_shown(value)} is no text such as 30s or 1h30m"
+        return f"{quoted(value)} is no text such as 30s or 1h30m"
     try:
         parse_duration(value)
     except InvalidDuration as error:
@@ -106,7 +107,7 @@ def _schedule(value: object, context: Context) -> Iterator[Violation]:
     if value is None:
         return
     if not isinstance(value, str):
-        yield Violation("/spec/schedule", f"schedule is {_shown(value)}, which is no text")
+        yield Violation("/spec/schedule", f"schedule is {quoted(value)}, which is no text")
         return
     try:
         parse_cron(value)
@@ -116,7 +117,7 @@ def _schedule(value: object, context: Context) -> Iterator[Violation]:
     if names_time_zone(value) and context.version >= _ZONE_REFUSED_SINCE:
         yield Violation(
             "/spec/schedule",
-            f"schedule is {_shown(value)}, and a time zone is refused there since Kubernetes 1.29",
+            f"schedule is {quoted(value)}, and a time zone is refused there since Kubernetes 1.29",
             remediation='Name the zone in its own field:\nspec:\n  timeZone: "Etc/UTC"',
         )
 
@@ -125,13 +126,3 @@ def _field(pointer: str) -> str:
     """Name a field by the last two parts of its pointer that are no numbers."""
     parts = [part for part in pointer.split("/") if part and not part.isdigit()]
     return ".".join(part.replace("~1", "/").replace("~0", "~") for part in parts[-2:])
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list)):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    if isinstance(value, str):
-        return repr(value if len(value) <= 60 else f"{value[:50]}…")
-    return str(value)[:60]

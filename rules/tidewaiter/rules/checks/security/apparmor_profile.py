@@ -9,8 +9,8 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import escape, mapping
-from tidewaiter.rules.manifest.pod_security import owner, quoted, security_contexts
+from tidewaiter.rules.manifest.fields import escape, mapping, quoted
+from tidewaiter.rules.manifest.pod_security import owner, security_contexts
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False

@@ -9,8 +9,8 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import mapping, sequence
-from tidewaiter.rules.manifest.pod_security import exempt_as_windows, quoted
+from tidewaiter.rules.manifest.fields import mapping, quoted, sequence
+from tidewaiter.rules.manifest.pod_security import exempt_as_windows
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False

@@ -7,8 +7,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import dig, items
-from tidewaiter.rules.manifest.pod_security import quoted
+from tidewaiter.rules.manifest.fields import dig, items, quoted
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False

@@ -9,8 +9,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import dig
-from tidewaiter.rules.manifest.pod_security import quoted
+from tidewaiter.rules.manifest.fields import dig, quoted
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
@@ -33,8 +32,7 @@ RULE = Rule(
     remediation="Remove host; the pod's own address is asked then:\nhttpGet:\n  path: /ready\n  port: http",
     references=(
         "https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
-        "https://kubernetes.io/docs/tasks/configure-pod-container/"
-        "configure-liveness-readiness-startup-probes/",
+        "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/",
     ),
     applies_to=(WORKLOAD,),
     since=(1, 34),

@@ -8,7 +8,8 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.pod_security import quoted, relaxed_by_user_namespace
+from tidewaiter.rules.manifest.fields import quoted
+from tidewaiter.rules.manifest.pod_security import relaxed_by_user_namespace
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False

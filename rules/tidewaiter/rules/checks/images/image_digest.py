@@ -1,0 +1,97 @@
+"""Every image is pinned by digest.
+
+Restricted field: image of containers, initContainers and ephemeralContainers. Allowed values: a reference
+with a digest (a tag beside it is fine), and images that the policy excepts.
+https://kubernetes.io/docs/concepts/containers/images/#image-names
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.image import InvalidImage, parse_image
+from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.image import ImageReference
+    from tidewaiter.rules.manifest.workload import Container, Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="image-digest",
+    section="images",
+    severity="error",
+    profiles=("recommended",),
+    summary="every image is pinned by digest",
+    rationale=(
+        "A tag can be moved: two pods of one rollout may run different code, a rollback may not bring the "
+        "old code back, and what was scanned and signed need not be what runs."
+    ),
+    remediation=(
+        "Put the digest behind the reference (`crane digest IMAGE` or the registry shows it):\n"
+        "image: registry.example.com/shop/api:1.4.2@sha256:"
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    ),
+    references=(
+        "https://kubernetes.io/docs/concepts/containers/images/#image-names",
+        "https://slsa.dev/spec/v1.0/verifying-artifacts",
+    ),
+    applies_to=(WORKLOAD,),
+    parameters=(
+        Parameter(
+            "except",
+            "strings",
+            (),
+            "globs of images, registry and path without tag, that may go by tag",
+        ),
+    ),
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for each image without a digest."""
+    excepted = context.parameters["except"]
+    for container in workload.containers:
+        image = container.spec.get("image")
+        if not image or not isinstance(image, str):
+            yield _without_image(container, workload)
+            continue
+        pointer = f"{container.pointer}/image"
+        try:
+            reference = parse_image(image)
+        except InvalidImage as error:
+            yield Violation(
+                pointer,
+                f"the image of container {container.name} cannot be read: {error}",
+                container.name,
+            )
+            continue
+        if not reference.is_pinned and not _is_excepted(reference, excepted):
+            yield Violation(
+                pointer,
+                f"the image {image} of container {container.name} has no digest",
+                container.name,
+            )
+
+
+def _without_image(container: Container, workload: Workload) -> Violation:
+    """Report a container without an image; a controller that fills it in makes that unknown."""
+    fills_in = "image.openshift.io/triggers" in workload.resource.annotations
+    return Violation(
+        f"{container.pointer}/image",
+        f"container {container.name} names no image"
+        + (", it is filled in by image.openshift.io/triggers" if fills_in else ""),
+        container.name,
+        unknown=fills_in,
+    )
+
+
+def _is_excepted(reference: ImageReference, patterns: list[str]) -> bool:
+    if not patterns:
+        return False
+    from fnmatch import fnmatchcase
+
+    return any(fnmatchcase(reference.name, pattern) for pattern in patterns)

@@ -1,0 +1,65 @@
+"""Every container has a limit of memory and, unless the policy says otherwise, of cpu.
+
+Restricted field: resources.limits of containers and initContainers. Allowed: memory (and cpu) are stated,
+there or from 1.34 for the pod as a whole.
+https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.resources import amounts, pod_amounts, sized_containers
+from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="resource-limits",
+    section="resources",
+    severity="error",
+    profiles=("recommended",),
+    summary="every container has limits of cpu and memory",
+    rationale=(
+        "A container without a memory limit that leaks takes its node down, and its neighbours with it; "
+        "without a cpu limit it slows them whenever it is busy."
+    ),
+    remediation=(
+        "State what the container may use at most:\nresources:\n  limits: {cpu: 500m, memory: 256Mi}"
+    ),
+    references=(
+        "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
+        "https://kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource/",
+    ),
+    applies_to=(WORKLOAD,),
+    parameters=(
+        Parameter(
+            "cpu",
+            "choice",
+            "required",
+            "whether a cpu limit has to be there beside that of memory",
+            choices=("required", "optional"),
+        ),
+    ),
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for each container that leaves a limit out."""
+    wanted = ("cpu", "memory") if context.parameters["cpu"] == "required" else ("memory",)
+    of_pod = pod_amounts(workload, "limits", context.version)
+    for container in sized_containers(workload):
+        limits = amounts(container.spec, "limits")
+        missing = [name for name in wanted if name not in limits and name not in of_pod]
+        if missing:
+            pointer = f"{container.pointer}/resources/limits"
+            yield Violation(
+                f"{pointer}/{missing[0]}" if len(missing) == 1 else pointer,
+                f"container {container.name} has no limit of {' or '.join(missing)}",
+                container.name,
+            )

@@ -1,0 +1,59 @@
+"""Containers cannot write to their image's file system.
+
+Restricted field: securityContext.readOnlyRootFilesystem of containers, initContainers and
+ephemeralContainers. Allowed values: true. Not asked of Windows pods, which have no such thing.
+https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import quoted
+from tidewaiter.rules.rule import WORKLOAD, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="read-only-root-filesystem",
+    section="security",
+    severity="error",
+    profiles=("recommended",),
+    summary="every container has a read-only root file system",
+    rationale=(
+        "Whoever gets into a container that can write to its image plants tools there, or changes the "
+        "program that runs. What a service must write belongs in a volume that says so."
+    ),
+    remediation=(
+        "Set it, and give the paths that are written to a volume:\n"
+        "securityContext:\n  readOnlyRootFilesystem: true\nvolumeMounts:\n"
+        "  - {name: tmp, mountPath: /tmp}"
+    ),
+    references=(
+        "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+        "https://kubernetes.io/docs/concepts/storage/volumes/#emptydir",
+    ),
+    applies_to=(WORKLOAD,),
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for each container that can write to its root file system."""
+    del context
+    if workload.is_windows:
+        return
+    for container in workload.containers:
+        stated = container.security_context.get("readOnlyRootFilesystem")
+        if stated is not True:
+            state = "unset" if stated is None else quoted(stated)
+            yield Violation(
+                f"{container.pointer}/securityContext/readOnlyRootFilesystem",
+                f"container {container.name} can write to its root file system "
+                f"(readOnlyRootFilesystem: {state})",
+                container.name,
+            )
