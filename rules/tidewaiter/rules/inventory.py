@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.workload import Workload
 
+    _Lookup = dict[tuple[str | None, object], list[Resource]]
+
 DEFAULT_NAMESPACE = "default"
 
 
@@ -39,7 +41,7 @@ class Inventory:
     `complete` is described above. Lists come back in the order of the objects given.
     """
 
-    __slots__ = ("_by_kind", "_by_name", "_pods", "_selecting", "complete")
+    __slots__ = ("_by_kind", "_by_name", "_lookups", "_pods", "_selecting", "complete")
 
     def __init__(self, resources: Iterable[Resource], *, complete: bool) -> None:
         """Index the resources by identity and kind; the label indexes are made when first asked."""
@@ -48,6 +50,7 @@ class Inventory:
         self._by_name: dict[tuple[str, str, str], Resource] = {}
         self._pods: dict[str, _PodIndex] | None = None
         self._selecting: dict[tuple[str, str], _SelectorIndex] = {}
+        self._lookups: dict[tuple[str, Callable[[Resource], object]], _Lookup] = {}
         for resource in resources:
             namespace = namespace_of(resource)
             by_namespace = self._by_kind.setdefault(resource.kind_id, {})
@@ -72,6 +75,26 @@ class Inventory:
         if namespace is not None:
             return by_namespace.get(namespace, ())
         return [resource for found in by_namespace.values() for resource in found]
+
+    def lookup(
+        self,
+        kind_id: str,
+        namespace: str | None,
+        key_of: Callable[[Resource], object],
+        key: object,
+    ) -> Sequence[Resource]:
+        """Return the objects of a kind for which `key_of` gives `key`, in one namespace or in all.
+
+        The kind is indexed once for each function, so pass a function that lasts, not a new closure.
+        """
+        index = self._lookups.get((kind_id, key_of))
+        if index is None:
+            index = self._lookups[kind_id, key_of] = {}
+            for resource in self.of_kind(kind_id):
+                found = key_of(resource)
+                index.setdefault((namespace_of(resource), found), []).append(resource)
+                index.setdefault((None, found), []).append(resource)
+        return index.get((namespace, key), ())
 
     def kinds(self) -> Sequence[str]:
         """Return the id of every kind there is an object of."""

@@ -77,7 +77,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
 
 
 def _annotations(workload: Workload) -> Iterator[Violation]:
-    names = [(_POD_ANNOTATION, None)]
+    names: list[tuple[str, str | None]] = [(_POD_ANNOTATION, None)]
     names += [(_CONTAINER_ANNOTATION + one.name, one.name) for one in workload.containers]
     for key, container in names:
         value = workload.pod_annotations.get(key)

@@ -1,0 +1,88 @@
+"""Updates replace pods step by step, and say how many at a time.
+
+Restricted fields: spec.strategy of Deployments, spec.updateStrategy of StatefulSets and DaemonSets. Allowed:
+RollingUpdate; in a Deployment with maxUnavailable and maxSurge set and not both 0.
+https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import mapping, quoted
+from tidewaiter.rules.manifest.int_or_percent import InvalidIntOrPercent, parse_int_or_percent
+from tidewaiter.rules.rule import Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="update-strategy",
+    section="availability",
+    severity="error",
+    profiles=("recommended",),
+    summary="updates are rolling and say how many pods they take",
+    rationale=(
+        "Recreate stops every pod before the first new one starts; OnDelete waits for somebody to delete "
+        "pods. By default a quarter of the pods goes at once, which nobody has decided for this service."
+    ),
+    remediation=(
+        "Start new pods before old ones stop:\nspec:\n  strategy:\n    type: RollingUpdate\n"
+        "    rollingUpdate: {maxUnavailable: 0, maxSurge: 25%}"
+    ),
+    references=(
+        "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy",
+        "https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/",
+        "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#update-strategies",
+    ),
+    applies_to=("Deployment.apps", "StatefulSet.apps", "DaemonSet.apps"),
+)
+
+_FIELDS = ("maxUnavailable", "maxSurge")
+
+
+@RULE.check
+def check(resource: Resource, context: Context) -> Iterator[Violation]:
+    """Yield the violations of one update strategy."""
+    del context
+    field = "strategy" if resource.kind_id == "Deployment.apps" else "updateStrategy"
+    pointer = f"/spec/{field}"
+    strategy = mapping(resource.spec.get(field))
+    kind = strategy.get("type")
+    if kind is not None and kind != "RollingUpdate":
+        remediation = (
+            ""
+            if field == "strategy"
+            else "Set it:\nspec:\n  updateStrategy:\n    type: RollingUpdate"
+        )
+        yield Violation(
+            f"{pointer}/type",
+            f"{resource.kind} {resource.name} is updated by {quoted(kind)}, not RollingUpdate",
+            remediation=remediation,
+        )
+    elif field == "strategy":
+        yield from _rolling(mapping(strategy.get("rollingUpdate")), f"{pointer}/rollingUpdate")
+
+
+def _rolling(rolling: dict[str, object], pointer: str) -> Iterator[Violation]:
+    missing = [name for name in _FIELDS if rolling.get(name) is None]
+    if missing:
+        yield Violation(
+            f"{pointer}/{missing[0]}" if len(missing) == 1 else pointer,
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, which means 25%",
+        )
+        return
+    amounts = []
+    for name in _FIELDS:
+        try:
+            amounts.append(parse_int_or_percent(rolling[name]).value)
+        except InvalidIntOrPercent as error:
+            yield Violation(f"{pointer}/{name}", f"{name} cannot be read: {error}")
+    if amounts == [0, 0]:
+        yield Violation(
+            f"{pointer}/maxSurge",
+            "maxUnavailable and maxSurge are both 0, so no pod could be replaced",
+        )

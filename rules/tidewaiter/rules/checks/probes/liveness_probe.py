@@ -1,0 +1,58 @@
+"""Every container that serves has a liveness probe.
+
+Restricted field: livenessProbe of the containers of Deployments, StatefulSets, DaemonSets, Argo Rollouts and
+OpenKruise workloads; of their sidecars too where the policy asks for it. Allowed: a probe with a handler.
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import mapping
+from tidewaiter.rules.manifest.probe import handler_of, serving_containers
+from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="liveness-probe",
+    section="probes",
+    severity="error",
+    profiles=("recommended",),
+    summary="every container that serves has a liveness probe",
+    rationale=(
+        "A process that hangs, in a deadlock for example, is never restarted without one: it stays up and "
+        "does nothing until somebody notices."
+    ),
+    remediation=(
+        "Ask whether the process itself still works, not what it depends on:\\nlivenessProbe:\\n"
+        "  httpGet: {path: /live, port: http}\\n  periodSeconds: 10\\n  failureThreshold: 6"
+    ),
+    references=(
+        "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes",
+        "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
+    ),
+    applies_to=(WORKLOAD,),
+    parameters=(
+        Parameter("sidecars", "boolean", False, "whether sidecar containers need one as well"),
+    ),
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for each container without the probe."""
+    for container in serving_containers(workload, sidecars=context.parameters["sidecars"]):
+        stated = container.spec.get("livenessProbe")
+        if handler_of(mapping(stated)) is None:
+            what = "no livenessProbe" if stated is None else "a livenessProbe that asks nothing"
+            yield Violation(
+                f"{container.pointer}/livenessProbe",
+                f"container {container.name} has {what}",
+                container.name,
+            )

@@ -1,0 +1,58 @@
+"""Every container that serves has a readiness probe.
+
+Restricted field: readinessProbe of the containers of Deployments, StatefulSets, DaemonSets, Argo Rollouts and
+OpenKruise workloads; of their sidecars too where the policy asks for it. Allowed: a probe with a handler.
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import mapping
+from tidewaiter.rules.manifest.probe import handler_of, serving_containers
+from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.rule import Context
+
+RULE = Rule(
+    name="readiness-probe",
+    section="probes",
+    severity="error",
+    profiles=("recommended",),
+    summary="every container that serves has a readiness probe",
+    rationale=(
+        "Without one a pod gets traffic as soon as its process starts, before it can answer, and keeps "
+        "getting it when it no longer can: every rollout shows users errors."
+    ),
+    remediation=(
+        "Ask whether it can serve now:\\nreadinessProbe:\\n  httpGet: {path: /ready, port: http}\\n"
+        "  periodSeconds: 5"
+    ),
+    references=(
+        "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes",
+        "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
+    ),
+    applies_to=(WORKLOAD,),
+    parameters=(
+        Parameter("sidecars", "boolean", False, "whether sidecar containers need one as well"),
+    ),
+)
+
+
+@RULE.check
+def check(workload: Workload, context: Context) -> Iterator[Violation]:
+    """Yield one violation for each container without the probe."""
+    for container in serving_containers(workload, sidecars=context.parameters["sidecars"]):
+        stated = container.spec.get("readinessProbe")
+        if handler_of(mapping(stated)) is None:
+            what = "no readinessProbe" if stated is None else "a readinessProbe that asks nothing"
+            yield Violation(
+                f"{container.pointer}/readinessProbe",
+                f"container {container.name} has {what}",
+                container.name,
+            )

@@ -1,0 +1,44 @@
+"""How many replicas a workload has, its autoscalers considered."""
+
+from __future__ import annotations
+
+from tidewaiter.rules.inventory import namespace_of
+from tidewaiter.rules.manifest.scaling import (
+    HPA,
+    SCALED_OBJECT,
+    Target,
+    bounds_of,
+    target_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.manifest.workload import Workload
+
+
+def scalers_of(resource: Resource, inventory: Inventory) -> Sequence[Resource]:
+    """Return the HorizontalPodAutoscalers and ScaledObjects that scale a resource."""
+    namespace = namespace_of(resource)
+    key = Target(resource.kind_id, resource.name)
+    return (
+        *inventory.lookup(HPA, namespace, target_of, key),
+        *inventory.lookup(SCALED_OBJECT, namespace, target_of, key),
+    )
+
+
+def least_replicas(workload: Workload, inventory: Inventory) -> int | None:
+    """Return the number of replicas that a workload has at least, or None where nobody says.
+
+    A scaler's minimum counts before the manifest's own number, which it overrides; a field that is left
+    out means one replica, but in a set that is not complete a scaler may stand elsewhere.
+    """
+    scalers = scalers_of(workload.resource, inventory)
+    if scalers:
+        return bounds_of(scalers[0]).least
+    if workload.replicas is None and not inventory.complete:
+        return None
+    return 1 if workload.replicas is None else workload.replicas
