@@ -50,7 +50,7 @@ class Inventory:
         self._by_name: dict[tuple[str, str, str], Resource] = {}
         self._pods: dict[str, _PodIndex] | None = None
         self._selecting: dict[tuple[str, str], _SelectorIndex] = {}
-        self._lookups: dict[tuple[str, Callable[[Resource], object]], _Lookup] = {}
+        self._lookups: dict[tuple[str, Callable[[Resource], tuple[object, ...]]], _Lookup] = {}
         for resource in resources:
             namespace = namespace_of(resource)
             by_namespace = self._by_kind.setdefault(resource.kind_id, {})
@@ -80,20 +80,20 @@ class Inventory:
         self,
         kind_id: str,
         namespace: str | None,
-        key_of: Callable[[Resource], object],
+        keys_of: Callable[[Resource], tuple[object, ...]],
         key: object,
     ) -> Sequence[Resource]:
-        """Return the objects of a kind for which `key_of` gives `key`, in one namespace or in all.
+        """Return the objects of a kind that have `key` among their `keys_of`, in one namespace or all.
 
         The kind is indexed once for each function, so pass a function that lasts, not a new closure.
         """
-        index = self._lookups.get((kind_id, key_of))
+        index = self._lookups.get((kind_id, keys_of))
         if index is None:
-            index = self._lookups[kind_id, key_of] = {}
+            index = self._lookups[kind_id, keys_of] = {}
             for resource in self.of_kind(kind_id):
-                found = key_of(resource)
-                index.setdefault((namespace_of(resource), found), []).append(resource)
-                index.setdefault((None, found), []).append(resource)
+                for found in keys_of(resource):
+                    index.setdefault((namespace_of(resource), found), []).append(resource)
+                    index.setdefault((None, found), []).append(resource)
         return index.get((namespace, key), ())
 
     def kinds(self) -> Sequence[str]:

@@ -25,8 +25,8 @@ def scalers_of(resource: Resource, inventory: Inventory) -> Sequence[Resource]:
     namespace = namespace_of(resource)
     key = Target(resource.kind_id, resource.name)
     return (
-        *inventory.lookup(HPA, namespace, target_of, key),
-        *inventory.lookup(SCALED_OBJECT, namespace, target_of, key),
+        *inventory.lookup(HPA, namespace, _targets, key),
+        *inventory.lookup(SCALED_OBJECT, namespace, _targets, key),
     )
 
 
@@ -42,3 +42,7 @@ def least_replicas(workload: Workload, inventory: Inventory) -> int | None:
     if workload.replicas is None and not inventory.complete:
         return None
     return 1 if workload.replicas is None else workload.replicas
+
+
+def _targets(scaler: Resource) -> tuple[Target, ...]:
+    return (target_of(scaler),)

@@ -47,7 +47,7 @@ def number_of(probe: dict[str, Any], field: str) -> int:
     value = probe.get(field)
     is_number = isinstance(value, int) and not isinstance(value, bool)
     # The API server reads 0 as unset in every field but the delay, whose default it is.
-    return value if is_number and value else DEFAULTS[field]  # type: ignore[return-value]
+    return value if is_number and value else DEFAULTS[field]
 
 
 def port_numbers(container: Container) -> dict[str, Any]:

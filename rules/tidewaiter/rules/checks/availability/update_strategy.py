@@ -54,7 +54,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     kind = strategy.get("type")
     if kind is not None and kind != "RollingUpdate":
         remediation = (
-            ""
+            None
             if field == "strategy"
             else "Set it:\nspec:\n  updateStrategy:\n    type: RollingUpdate"
         )
