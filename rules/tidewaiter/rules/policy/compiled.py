@@ -101,7 +101,9 @@ class Settings:
         plan = self._plans.get(key)
         if plan is None:
             known = catalogue.entries()
-            plan = tuple(name for name in self.rules if _applies(known[name].applies_to, *key))
+            plan = tuple(
+                name for name in self.rules if applies_to_kind(known[name].applies_to, *key)
+            )
             self._plans[key] = plan
         return plan
 
@@ -242,7 +244,8 @@ def _merged(below: RuleSettings, above: RuleSettings) -> RuleSettings:
     return merged
 
 
-def _applies(applies_to: tuple[str, ...], kind_id: str, is_workload: bool) -> bool:
+def applies_to_kind(applies_to: tuple[str, ...], kind_id: str, is_workload: bool) -> bool:
+    """Tell whether a rule with this `applies_to` runs on objects of a kind."""
     if EXEMPTION in applies_to:
         return False
     return ANY in applies_to or (is_workload and WORKLOAD in applies_to) or kind_id in applies_to

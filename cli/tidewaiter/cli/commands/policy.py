@@ -1,0 +1,217 @@
+"""Check a policy file, show what it means for an object, print the JSON Schema of policy files."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.policy.compiled import PlainPolicy
+    from tidewaiter.rules.policy.explain import Effective, RuleState
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and their options."""
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    check = actions.add_parser("check", help="report every mistake in a policy file")
+    check.add_argument(
+        "file", nargs="?", metavar="FILE", help="default: tidewaiter.yaml here or above"
+    )
+    show = actions.add_parser("show", help="show the rules that hold for an object, and why")
+    show.add_argument("path", nargs="?", metavar="FILE", help="manifest whose objects are meant")
+    show.add_argument("--kind", help="only objects of this kind")
+    show.add_argument("--name", help="only objects of this name")
+    show.add_argument("--namespace", help="only objects of this namespace")
+    show.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
+    show.add_argument("--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`")
+    show.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
+    show.add_argument("--all", action="store_true", help="also the rules that are switched off")
+    show.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    actions.add_parser("schema", help="print the JSON Schema of policy files")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do one action. Raises PolicyError and InputError for what cannot be read or found."""
+    if arguments.action == "schema":
+        return _schema()
+    return _check(arguments) if arguments.action == "check" else _show(arguments)
+
+
+def _schema() -> int:
+    import json
+
+    from tidewaiter.rules.policy.schema import policy_schema
+
+    print(json.dumps(policy_schema(), indent=2))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tidewaiter.cli.output.statistics import counted
+    from tidewaiter.rules.errors import InputError
+    from tidewaiter.rules.policy.compiled import DEFAULT_PROFILE
+    from tidewaiter.rules.policy.discovery import find_policy
+    from tidewaiter.rules.policy.file import load_policy, policy_warnings
+
+    path = arguments.file or find_policy(os.getcwd())
+    if not path:
+        raise InputError(
+            "there is no tidewaiter.yaml here or in a folder above; name a policy file"
+        )
+    plain = load_policy(path)
+    for warning in policy_warnings(plain):
+        print(f"{path}: warning: {warning}", file=sys.stderr)
+    profiles = ", ".join(plain.get("profiles") or [DEFAULT_PROFILE])
+    counts = {
+        "rule setting": len(plain.get("rules", ())),
+        "override": len(plain.get("overrides", ())),
+        "exemption": len(plain.get("exemptions", ())),
+    }
+    parts = [counted(number, what) for what, number in counts.items() if number]
+    print(f"{path}: valid: {', '.join([f'profile {profiles}', *parts])}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from tidewaiter.rules.policy.compiled import Policy
+    from tidewaiter.rules.policy.explain import effective_policy
+
+    policy = Policy(_policy(arguments))
+    resources: list[Resource | None] = list(_resources(arguments, policy)) or [None]
+    shown = [(resource, effective_policy(policy, resource)) for resource in resources]
+    if arguments.format == "json":
+        import json
+
+        print(
+            json.dumps(
+                [_plain(resource, found, policy.file) for resource, found in shown], indent=2
+            )
+        )
+    else:
+        lines: list[str] = []
+        for resource, found in shown:
+            lines += [*_text(resource, found, policy.file, with_off=arguments.all), ""]
+        print("\n".join(lines[:-1]))
+    return 0
+
+
+def _policy(arguments: argparse.Namespace) -> PlainPolicy:
+    from tidewaiter.rules.policy.discovery import find_policy
+    from tidewaiter.rules.policy.file import load_policy
+    from tidewaiter.rules.policy.options import with_options
+
+    path = arguments.policy or find_policy(os.getcwd())
+    plain: PlainPolicy = load_policy(path) if path else {}
+    return with_options(
+        plain, profiles=arguments.profile, kubernetes_version=arguments.kubernetes_version
+    )
+
+
+def _resources(arguments: argparse.Namespace, policy: object) -> Iterator[Resource]:
+    """Yield the objects of the manifest that the options name. Raises InputError for none."""
+    from tidewaiter.rules.errors import InputError
+
+    narrowed = [arguments.kind, arguments.name, arguments.namespace]
+    if not arguments.path:
+        if any(narrowed):
+            raise InputError("--kind, --name and --namespace choose among the objects of a FILE")
+        return
+    from tidewaiter.rules.loading.resources import read_resources
+    from tidewaiter.rules.loading.sources import read_file
+
+    content = read_resources(
+        read_file(arguments.path),
+        arguments.path,
+        explicit=True,
+        pod_specs=getattr(policy, "pod_specs", None),
+    )
+    if content.errors:
+        raise content.errors[0]
+    found = [
+        resource
+        for resource in content.resources
+        if (not arguments.kind or resource.kind.lower() == arguments.kind.lower())
+        and (not arguments.name or resource.name == arguments.name)
+        and (not arguments.namespace or resource.namespace == arguments.namespace)
+    ]
+    if not found:
+        known = ", ".join(dict.fromkeys(map(repr, content.resources)))
+        raise InputError(f"no object of {arguments.path} is meant; it holds {known}")
+    yield from found
+
+
+def _text(
+    resource: Resource | None, found: Effective, file: str, *, with_off: bool
+) -> Iterator[str]:
+    whose = repr(resource) if resource is not None else "objects that no override matches"
+    yield f"Policy for {whose}"
+    yield f"  policy file         {file or 'none, the default policy'}"
+    yield f"  profiles            {', '.join(found.profiles)}"
+    yield f"  Kubernetes version  {found.kubernetes_version}"
+    yield f"  Pod Security level  {found.level}"
+    if found.overrides:
+        yield f"  overrides           {', '.join(found.overrides)}"
+    yield ""
+    width = max((len(state.name) for state in found.rules), default=0)
+    for state in found.rules:
+        if state.enabled or with_off:
+            yield from _state(state, width)
+    off = sum(not state.enabled for state in found.rules)
+    if off and not with_off:
+        yield ""
+        yield f"  {off} more {'rule is' if off == 1 else 'rules are'} switched off; --all shows them"
+
+
+def _state(state: RuleState, width: int) -> Iterator[str]:
+    level = state.severity if state.enabled else "off"
+    yield f"  {state.name:{width}}  {level:7}  {'; '.join(state.reasons)}"
+    for name, value in state.parameters.items():
+        yield f"  {'':{width}}           {name}: {_value(value)}"
+    for reason, expires, line in state.exemptions:
+        until = f" until {expires}" if expires else ""
+        yield f"  {'':{width}}           exempted{until} (line {line}): {reason}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(resource: Resource | None, found: Effective, file: str) -> dict[str, object]:
+    identity = None
+    if resource is not None:
+        identity = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "namespace": resource.namespace,
+            "name": resource.name,
+        }
+    return {
+        "resource": identity,
+        "policy": file or None,
+        "profiles": list(found.profiles),
+        "kubernetesVersion": found.kubernetes_version,
+        "podSecurityLevel": found.level,
+        "overrides": list(found.overrides),
+        "rules": [
+            {
+                "name": state.name,
+                "enabled": state.enabled,
+                "severity": state.severity,
+                "mode": state.mode,
+                "parameters": state.parameters,
+                "reasons": list(state.reasons),
+                "exemptions": [
+                    {"reason": reason, "expires": expires or None, "line": line}
+                    for reason, expires, line in state.exemptions
+                ],
+            }
+            for state in found.rules
+        ],
+    }

@@ -1,0 +1,154 @@
+"""The policy file as pydantic models: its validation and its JSON Schema come from them.
+
+Keys are as in the file (camelCase). Only `policy.file` and `policy.schema` import this module: what the
+engine reads is the plain form of `policy.compiled`, and a cached policy does without pydantic.
+"""
+
+from __future__ import annotations
+
+from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    WithJsonSchema,
+)
+
+API_VERSION = "tidewaiter.dev/v1"
+Severity = Literal["error", "warning", "info"]
+FailOn = Literal["error", "warning", "info", "never"]
+Mode = Literal["enforce", "warn", "audit"]
+Profile = Literal["pss-baseline", "pss-restricted", "recommended", "production", "all"]
+Profiles = Annotated[
+    list[Profile],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(get_args(Profile))},
+                {"type": "array", "minItems": 1, "items": {"enum": list(get_args(Profile))}},
+            ]
+        }
+    ),
+]
+"""One profile, or a list of them."""
+Text = Annotated[StrictStr, Field(min_length=1)]
+Globs = Annotated[list[Text], Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Match(_Strict):
+    """Which objects are meant: every given field must match, in a list one entry is enough."""
+
+    namespaces: Globs | None = Field(None, description="Globs of namespaces.")
+    kinds: Globs | None = Field(
+        None, description="Globs of kinds, as Deployment or Deployment.apps."
+    )
+    names: Globs | None = Field(None, description="Globs of names.")
+    labels: dict[str, StrictStr] | None = Field(
+        None, description="Labels of the object or its pod template, each with its exact value."
+    )
+    files: Globs | None = Field(None, description="Globs of paths; ** crosses folders.")
+
+
+class ExemptionMatch(Match):
+    """Which objects, and which containers of them, an exemption is for."""
+
+    containers: Globs | None = Field(None, description="Globs of container names.")
+    images: Globs | None = Field(None, description="Globs of image references.")
+
+
+class RuleSettings(_Strict):
+    """What the policy says of one rule; what it leaves out stays as the rule has it."""
+
+    enabled: StrictBool | None = Field(None, description="Switch the rule on or off.")
+    severity: Severity | None = Field(None, description="Severity of the rule's findings.")
+    parameters: dict[str, Any] | None = Field(None, description="Parameters of the rule.")
+    mode: Mode | None = Field(None, description="What admission does with the rule's findings.")
+
+
+class Override(_Strict):
+    """Other settings for a part of the world; of several that match, the later one wins."""
+
+    match: Match = Field(description="Which objects it is for.")
+    profile: Profiles | None = Field(None, description="Profiles in place of the policy's.")
+    rules: dict[str, RuleSettings] | None = Field(None, description="Settings of rules, by name.")
+    mode: Mode | None = Field(None, description="What admission does with findings.")
+
+
+class Exemption(_Strict):
+    """A permission to break rules, with a reason."""
+
+    match: ExemptionMatch = Field(description="Which objects and containers it is for.")
+    rules: Annotated[list[Text], Field(min_length=1)] = Field(description="Names of rules.")
+    reason: Annotated[StrictStr, Field(min_length=1, pattern=r"\S")] = Field(
+        description="Why, and until when; people read it."
+    )
+    expires: date | None = Field(None, description="The last day on which it holds, as 2027-01-31.")
+
+
+class Admission(_Strict):
+    """How the webhook uses the policy; the linter does not look at it."""
+
+    annotationExemptions: StrictBool = Field(  # noqa: N815 - as the file has it
+        False, description="Whether annotations on objects exempt them at admission."
+    )
+    unknown: Literal["deny", "warn", "allow"] = Field(
+        "warn", description="What to do where a rule cannot know."
+    )
+    mode: Mode = Field("enforce", description="What to do with violations.")
+
+
+class WorkloadKind(_Strict):
+    """A further kind with a pod spec."""
+
+    apiVersion: Text = Field(description="Group and version, as example.com/v1.")  # noqa: N815
+    kind: Text = Field(description="The kind.")
+    podSpec: Annotated[StrictStr, Field(pattern=r"^(/[^/]+)+$")] = Field(  # noqa: N815
+        description="JSON pointer of the pod spec, as /spec/template/spec."
+    )
+
+
+class PolicySpec(_Strict):
+    """The policy itself."""
+
+    profile: Profiles | None = Field(
+        None, description="The rules that hold; several profiles add up. Default: recommended."
+    )
+    kubernetesVersion: StrictStr | None = Field(  # noqa: N815
+        None, description='The version to check for, in quotes: "1.34". Default: the newest known.'
+    )
+    failOn: FailOn | None = Field(  # noqa: N815
+        None, description="The lowest severity that makes lint exit with 1. Default: error."
+    )
+    rules: dict[str, RuleSettings] | None = Field(None, description="Settings of rules, by name.")
+    overrides: list[Override] | None = Field(None, description="Other settings for some objects.")
+    exemptions: list[Exemption] | None = Field(None, description="Permissions to break rules.")
+    admission: Admission | None = Field(None, description="How the webhook uses the policy.")
+    workloads: list[WorkloadKind] | None = Field(None, description="Further kinds with a pod spec.")
+
+
+class Metadata(BaseModel):
+    """Name, labels and annotations, as of any Kubernetes object."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: Text = Field(description="The policy's name.")
+
+
+class PolicyFile(_Strict):
+    """A policy: which rules hold for which objects."""
+
+    apiVersion: Literal["tidewaiter.dev/v1"] = Field(description="The version of this form.")  # noqa: N815
+    kind: Literal["Policy"] = Field(description="Policy.")
+    metadata: Metadata = Field(description="The policy's name.")
+    spec: PolicySpec = Field(description="The policy itself.")

@@ -1,0 +1,289 @@
+"""From the bytes of a policy file to its plain form, with all of its mistakes at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pydantic import ValidationError
+
+from tidewaiter.rules import catalogue
+from tidewaiter.rules.errors import PolicyError
+from tidewaiter.rules.exemptions import nearest_name
+from tidewaiter.rules.loading.documents import load_documents
+from tidewaiter.rules.loading.positions import Locator
+from tidewaiter.rules.manifest.fields import escape, mapping
+from tidewaiter.rules.policy import model
+from tidewaiter.rules.policy.options import checked_version
+from tidewaiter.rules.rule import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+    from tidewaiter.rules.policy.compiled import PlainPolicy
+    from tidewaiter.rules.rule import Parameter
+
+    Mistake = tuple[str, str]
+    """JSON pointer and sentence."""
+
+NOT_YET = {
+    "customRules": "rules of your own in CEL",
+    "images": "signatures of images",
+}
+"""Keys of the design that this version does not read; to pass over them would leave a gate open."""
+
+
+def validated(content: bytes, path: str) -> PlainPolicy:
+    """Return the plain form of a policy file. Raises PolicyError with every mistake."""
+    loaded = load_documents(content, path)
+    if loaded.errors:
+        _refuse(path, [(error.line, error.column, error.message) for error in loaded.errors])
+    documents = [one for one in loaded.documents if one.value is not None]
+    if len(documents) != 1:
+        what = (
+            "is empty"
+            if not documents
+            else f"has {len(documents)} documents where one is asked for"
+        )
+        _refuse(path, [(1, 1, f"the policy file {what}")])
+    document = documents[0]
+    positions = Locator(content).document(document.index)
+    value = document.value
+    placed = [
+        (repeated.line, repeated.column, f"key {repeated.key!r} stands here again")
+        for repeated in document.duplicates
+    ]
+    found: list[Mistake] = []
+    if isinstance(value, dict):
+        found += _of_models(value)
+        found += _of_names(value)
+    else:
+        found.append(("", "a policy is a mapping with apiVersion, kind, metadata and spec"))
+    for pointer, message in found:
+        span = positions.at(pointer)
+        placed.append((span.line, span.column, message))
+    if placed:
+        _refuse(path, placed)
+    return _plain(value, lambda pointer: positions.at(pointer).line)
+
+
+def _refuse(path: str, mistakes: Sequence[tuple[int | None, int | None, str]]) -> NoReturn:
+    """Raise one PolicyError that lists the mistakes in the order of the file."""
+    ordered = sorted(set(mistakes), key=lambda one: (one[0] or 0, one[1] or 0, one[2]))
+    first, *others = [
+        PolicyError(message, file=path, line=line, column=column)
+        for line, column, message in ordered
+    ]
+    text = "\n".join([first.message, *(str(other) for other in others)])
+    raise PolicyError(text, file=path, line=first.line, column=first.column)
+
+
+def _of_models(value: dict[str, Any]) -> Iterator[Mistake]:
+    """Yield the mistakes of form: unknown and missing keys, wrong types and choices."""
+    try:
+        model.PolicyFile.model_validate(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield _mistake(detail)
+
+
+def _mistake(detail: ErrorDetails) -> Mistake:
+    place = list(detail["loc"])
+    pointer = "".join(f"/{escape(str(part))}" for part in place)
+    name = next((part for part in reversed(place) if isinstance(part, str)), "the policy")
+    kind, stated = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        if name in NOT_YET and place[:-1] == ["spec"]:
+            return pointer, f"{name} ({NOT_YET[name]}) is not supported by this version"
+        return pointer, f"there is no key {name!r} here{_hint(name, _keys_at(place[:-1]))}"
+    if kind == "missing":
+        return pointer, f"{name} is missing"
+    if kind == "literal_error":
+        wanted = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        shown = stated if isinstance(stated, str) else repr(stated)
+        return (
+            pointer,
+            f"{name} is {shown!r}, not one of {', '.join(wanted)}{_hint(str(stated), wanted)}",
+        )
+    if kind == "string_type":
+        if name == "kubernetesVersion" and isinstance(stated, int | float):
+            return pointer, f'{name} is a number; write it in quotes, as "1.30"'
+        return pointer, f"{name} is {_type(stated)} where a text is asked for; put it in quotes"
+    if kind in _WANTED:
+        shown = repr(stated) if kind.startswith("date") else _type(stated)
+        return pointer, f"{name} is {shown} where {_WANTED[kind]} is asked for"
+    if kind == "too_short":
+        return pointer, f"{name} is empty"
+    if name == "podSpec":
+        return pointer, "podSpec is no JSON pointer such as /spec/template/spec"
+    return pointer, f"{name}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "date_from_datetime_parsing": "a date such as 2027-01-31",
+    "date_parsing": "a date such as 2027-01-31",
+    "date_type": "a date such as 2027-01-31",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+}
+"""What pydantic's error types ask for."""
+
+
+def _keys_at(place: list[int | str]) -> Iterable[str]:
+    """Return the keys that the model has at a place of the file."""
+    current: Any = model.PolicyFile
+    for part in place:
+        if isinstance(part, int) or current is None:
+            continue
+        current = _MODELS.get((current, part), current if current in _MAPS else None)
+    return list(current.model_fields) if current is not None else ()
+
+
+_MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
+    (model.PolicyFile, "spec"): model.PolicySpec,
+    (model.PolicyFile, "metadata"): model.Metadata,
+    (model.PolicySpec, "rules"): model.RuleSettings,
+    (model.PolicySpec, "overrides"): model.Override,
+    (model.PolicySpec, "exemptions"): model.Exemption,
+    (model.PolicySpec, "admission"): model.Admission,
+    (model.PolicySpec, "workloads"): model.WorkloadKind,
+    (model.Override, "rules"): model.RuleSettings,
+    (model.Override, "match"): model.Match,
+    (model.Exemption, "match"): model.ExemptionMatch,
+}
+_MAPS = (model.RuleSettings,)
+"""Models that stand below a key of the user's own, the name of a rule."""
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    nearest = nearest_name(name, known)
+    return f"; did you mean {nearest!r}?" if nearest else ""
+
+
+def _type(value: object) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    if value is None:
+        return "null"
+    names = {dict: "a mapping", list: "a list", str: "a text", int: "a number", float: "a number"}
+    return names.get(type(value), "something else")
+
+
+def _of_names(value: dict[str, Any]) -> Iterator[Mistake]:
+    """Yield the mistakes that need the catalogue: rules, parameters and the version."""
+    spec = mapping(value.get("spec"))
+    version = spec.get("kubernetesVersion")
+    if isinstance(version, str):
+        try:
+            checked_version(version)
+        except PolicyError as error:
+            yield "/spec/kubernetesVersion", error.message
+    yield from _of_settings(spec.get("rules"), "/spec/rules")
+    overrides, exemptions = spec.get("overrides"), spec.get("exemptions")
+    for index, row in enumerate(overrides if isinstance(overrides, list) else ()):
+        yield from _of_settings(mapping(row).get("rules"), f"/spec/overrides/{index}/rules")
+    for index, row in enumerate(exemptions if isinstance(exemptions, list) else ()):
+        names = mapping(row).get("rules")
+        for place, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and name and name not in catalogue.entries():
+                yield f"/spec/exemptions/{index}/rules/{place}", _no_rule(name)
+
+
+def _of_settings(rules: object, pointer: str) -> Iterator[Mistake]:
+    for name, setting in mapping(rules).items():
+        place = f"{pointer}/{escape(name)}"
+        if name not in catalogue.entries():
+            yield place, _no_rule(name)
+            continue
+        known = {parameter.name: parameter for parameter in catalogue.load(name).parameters}
+        for key, stated in mapping(mapping(setting).get("parameters")).items():
+            parameter = known.get(key)
+            if parameter is None:
+                wanted = ", ".join(known) or "none"
+                message = f"rule {name} has no parameter {key!r} (parameters: {wanted})"
+                yield f"{place}/parameters/{escape(key)}", message + _hint(key, known)
+            elif problem := parameter_problem(parameter, stated):
+                yield f"{place}/parameters/{escape(key)}", f"{key} {problem}"
+
+
+def _no_rule(name: str) -> str:
+    return f"there is no rule {name!r}{_hint(name, catalogue.entries())}"
+
+
+def parameter_problem(parameter: Parameter, value: object) -> str:
+    """Say what is wrong with a parameter's value, or return an empty text."""
+    kind = parameter.kind
+    if kind == "choice":
+        fits = isinstance(value, str) and value in parameter.choices
+        return (
+            ""
+            if fits
+            else f"is {value!r}, not one of {', '.join(parameter.choices)}"
+            + _hint(str(value), parameter.choices)
+        )
+    test, wanted = _KINDS[kind]
+    if not test(value):
+        return f"is {_type(value)} where {wanted} is asked for"
+    if parameter.minimum is not None and isinstance(value, int | float):
+        return "" if value >= parameter.minimum else f"is {value}, less than {parameter.minimum:g}"
+    return ""
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "boolean": (lambda value: isinstance(value, bool), "true or false"),
+    "integer": (_is_integer, "a whole number"),
+    "number": (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        "a number",
+    ),
+    "string": (lambda value: isinstance(value, str), "a text"),
+    "strings": (
+        lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+        "a list of texts",
+    ),
+    "integers": (
+        lambda value: isinstance(value, list) and all(_is_integer(one) for one in value),
+        "a list of whole numbers",
+    ),
+}
+
+
+def _plain(value: dict[str, Any], line_of: Callable[[str], int]) -> PlainPolicy:
+    """Return the plain form of a valid policy."""
+    parsed = model.PolicyFile.model_validate(value)
+    spec = parsed.spec
+    plain: dict[str, Any] = {"name": parsed.metadata.name}
+    stated = spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    for key in ("failOn", "rules", "admission", "workloads"):
+        if key in stated:
+            plain[key] = stated[key]
+    if spec.kubernetesVersion is not None:
+        plain["kubernetesVersion"] = checked_version(spec.kubernetesVersion)
+    if spec.profile is not None:
+        plain["profiles"] = _profiles(spec.profile)
+    for key in ("overrides", "exemptions"):
+        if key in stated:
+            plain[key] = [
+                {**_with_profiles(row), "line": line_of(f"/spec/{key}/{index}")}
+                for index, row in enumerate(stated[key])
+            ]
+    return plain  # type: ignore[return-value] # the models have the form of PlainPolicy
+
+
+def _with_profiles(row: dict[str, Any]) -> dict[str, Any]:
+    if "profile" not in row:
+        return row
+    rest = {key: value for key, value in row.items() if key != "profile"}
+    return {**rest, "profiles": _profiles(row["profile"])}
+
+
+def _profiles(stated: Sequence[str]) -> list[str]:
+    return [name for name in PROFILES if name in stated]
