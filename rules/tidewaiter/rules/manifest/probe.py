@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-prob
 from __future__ import annotations
 
 from tidewaiter.rules.manifest.fields import items, mapping
+from tidewaiter.rules.manifest.replica_set import is_replica_set_of_its_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ DEFAULTS = {
 
 def serving_containers(workload: Workload, *, sidecars: bool) -> Iterator[Container]:
     """Yield the containers that a long-running workload keeps, on request with its sidecars."""
-    if workload.is_long_running:
+    if workload.is_long_running or is_replica_set_of_its_own(workload):
         for container in workload.containers:
             if container.is_regular or (sidecars and container.is_sidecar):
                 yield container

@@ -1,7 +1,8 @@
 """Updates replace pods step by step, and say how many at a time.
 
 Restricted fields: spec.strategy of Deployments, spec.updateStrategy of StatefulSets and DaemonSets. Allowed:
-RollingUpdate; in a Deployment with maxUnavailable and maxSurge set and not both 0.
+RollingUpdate, which every version but some retired ones means where the field is left out; in a Deployment
+with maxUnavailable and maxSurge set and not both 0.
 https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy
 """
 
@@ -42,6 +43,7 @@ RULE = Rule(
 )
 
 _FIELDS = ("maxUnavailable", "maxSurge")
+_ON_DELETE_BY_DEFAULT = {("DaemonSet", "extensions/v1beta1"), ("StatefulSet", "apps/v1beta1")}
 
 
 @RULE.check
@@ -52,7 +54,12 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     pointer = f"/spec/{field}"
     strategy = mapping(resource.spec.get(field))
     kind = strategy.get("type")
-    if kind is not None and kind != "RollingUpdate":
+    by_default = ""
+    if kind in (None, ""):
+        is_old = (resource.kind, resource.api_version) in _ON_DELETE_BY_DEFAULT
+        kind = "OnDelete" if is_old else "RollingUpdate"
+        by_default = f" (the default of {resource.api_version})"
+    if kind != "RollingUpdate":
         remediation = (
             None
             if field == "strategy"
@@ -60,19 +67,23 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         )
         yield Violation(
             f"{pointer}/type",
-            f"{resource.kind} {resource.name} is updated by {quoted(kind)}, not RollingUpdate",
+            f"{resource.kind} {resource.name} is updated by {quoted(kind)}{by_default}, not "
+            "RollingUpdate",
             remediation=remediation,
         )
     elif field == "strategy":
-        yield from _rolling(mapping(strategy.get("rollingUpdate")), f"{pointer}/rollingUpdate")
+        default = "1" if resource.api_version == "extensions/v1beta1" else "25%"
+        rolling = mapping(strategy.get("rollingUpdate"))
+        yield from _rolling(rolling, f"{pointer}/rollingUpdate", default)
 
 
-def _rolling(rolling: dict[str, object], pointer: str) -> Iterator[Violation]:
+def _rolling(rolling: dict[str, object], pointer: str, default: str) -> Iterator[Violation]:
     missing = [name for name in _FIELDS if rolling.get(name) is None]
     if missing:
         yield Violation(
             f"{pointer}/{missing[0]}" if len(missing) == 1 else pointer,
-            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, which means 25%",
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, which means "
+            f"{default}",
         )
         return
     amounts = []

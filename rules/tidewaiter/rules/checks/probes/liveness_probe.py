@@ -1,7 +1,8 @@
 """Every container that serves has a liveness probe.
 
-Restricted field: livenessProbe of the containers of Deployments, StatefulSets, DaemonSets, Argo Rollouts and
-OpenKruise workloads; of their sidecars too where the policy asks for it. Allowed: a probe with a handler.
+Restricted field: livenessProbe of the containers of Deployments, StatefulSets, DaemonSets, Argo Rollouts,
+OpenKruise workloads, and ReplicaSets and ReplicationControllers that nothing owns; of their sidecars too
+where the policy asks for it. Allowed: a probe with a handler. Jobs, bare pods and Knative Services are left out.
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
 """
 
@@ -30,8 +31,8 @@ RULE = Rule(
         "does nothing until somebody notices."
     ),
     remediation=(
-        "Ask whether the process itself still works, not what it depends on:\\nlivenessProbe:\\n"
-        "  httpGet: {path: /live, port: http}\\n  periodSeconds: 10\\n  failureThreshold: 6"
+        "Ask whether the process itself still works, not what it depends on:\nlivenessProbe:\n"
+        "  httpGet: {path: /live, port: http}\n  periodSeconds: 10\n  failureThreshold: 6"
     ),
     references=(
         "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes",

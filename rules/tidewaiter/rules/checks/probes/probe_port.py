@@ -2,7 +2,8 @@
 
 Restricted fields: httpGet.port, tcpSocket.port and grpc.port of livenessProbe, readinessProbe and
 startupProbe. Allowed: the name of a port of the container; a number that a container of the pod declares
-(they share one network namespace).
+(they share one network namespace). With hostNetwork any number will do: to declare a port is to reserve
+it on the node. Knative fills in the port 8080, and a probe's port where it is left out or 0.
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
 """
 
@@ -67,20 +68,30 @@ def _problem(port: object, container: Container, workload: Workload) -> str:
         named = port_numbers(container)
         if port in named:
             return ""
-        if not port.isdigit():
+        if not _is_number(port):
             known = ", ".join(named) or "none"
             return f"asks the port {quoted(port)}, which it does not declare (named ports: {known})"
         port = int(port)
-    if not isinstance(port, int) or isinstance(port, bool) or port in _declared(workload):
+    if not isinstance(port, int) or isinstance(port, bool):
         # What is no port at all is for valid-quantity to report.
+        return ""
+    if workload.pod_spec.get("hostNetwork") is True or port in _declared(workload):
         return ""
     return f"asks the port {port}, which no container of the pod declares"
 
 
+def _is_number(port: str) -> bool:
+    return port.isascii() and port.isdigit() and len(port) <= len("65535")
+
+
 def _declared(workload: Workload) -> set[object]:
-    return {
+    declared: set[object] = {
         port.get("containerPort")
         for container in workload.containers
         for port, _ in items(container.spec.get("ports"), "")
         if isinstance(port.get("containerPort"), int)
     }
+    if workload.kind_id.endswith(".serving.knative.dev"):
+        # https://github.com/knative/specs/blob/main/specs/serving/runtime-contract.md
+        return {*(declared or {8080}), 0}
+    return declared

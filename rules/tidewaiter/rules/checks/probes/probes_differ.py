@@ -1,7 +1,7 @@
 """The liveness probe is not the readiness probe over again.
 
 Restricted fields: livenessProbe and readinessProbe of a container. Allowed: they ask different things, or
-the liveness probe is more patient (failureThreshold x periodSeconds is larger).
+the liveness probe is more patient (failureThreshold x periodSeconds or timeoutSeconds is larger).
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -52,7 +52,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         asked = _asked(liveness, container)
         if asked is None or asked != _asked(readiness, container):
             continue
-        if _patience(liveness) <= _patience(readiness):
+        if _patience(liveness) <= _patience(readiness) and _waits_no_longer(liveness, readiness):
             yield Violation(
                 f"{container.pointer}/livenessProbe",
                 f"container {container.name} has a livenessProbe that asks the same as its "
@@ -67,7 +67,8 @@ def _asked(probe: dict[str, Any], container: Container) -> tuple[str, dict[str, 
     if handler is None:
         return None
     name, content = handler
-    full = {key: value for key, value in content.items() if value is not None}
+    # An empty string or list is the same as a field that is left out.
+    full = {key: value for key, value in content.items() if value not in (None, "", [])}
     if name == "httpGet":
         full = {"path": "/", "scheme": "HTTP", **full}
     port = full.get("port")
@@ -78,3 +79,7 @@ def _asked(probe: dict[str, Any], container: Container) -> tuple[str, dict[str, 
 
 def _patience(probe: dict[str, Any]) -> int:
     return number_of(probe, "failureThreshold") * number_of(probe, "periodSeconds")
+
+
+def _waits_no_longer(liveness: dict[str, Any], readiness: dict[str, Any]) -> bool:
+    return number_of(liveness, "timeoutSeconds") <= number_of(readiness, "timeoutSeconds")

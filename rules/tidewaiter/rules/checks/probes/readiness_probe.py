@@ -1,7 +1,8 @@
 """Every container that serves has a readiness probe.
 
-Restricted field: readinessProbe of the containers of Deployments, StatefulSets, DaemonSets, Argo Rollouts and
-OpenKruise workloads; of their sidecars too where the policy asks for it. Allowed: a probe with a handler.
+Restricted field: readinessProbe of the containers of Deployments, StatefulSets, DaemonSets, Argo Rollouts,
+OpenKruise workloads, and ReplicaSets and ReplicationControllers that nothing owns; of their sidecars too
+where the policy asks for it. Allowed: a probe with a handler. Knative gives a container without one a probe of its own and is left out.
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
 """
 
@@ -30,7 +31,7 @@ RULE = Rule(
         "getting it when it no longer can: every rollout shows users errors."
     ),
     remediation=(
-        "Ask whether it can serve now:\\nreadinessProbe:\\n  httpGet: {path: /ready, port: http}\\n"
+        "Ask whether it can serve now:\nreadinessProbe:\n  httpGet: {path: /ready, port: http}\n"
         "  periodSeconds: 5"
     ),
     references=(
