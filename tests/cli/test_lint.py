@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tidewaiter.cli.main import main
+
 TIDEWAITER = str(Path(sys.executable).parent / "tidewaiter")
 
 POD = """\
@@ -323,3 +325,21 @@ def test_a_set_with_an_unreadable_file_knows_of_no_absence() -> None:
     write("b.yaml", "a: [\n")
     found = report("--only", "service-selector", "--show", "unknown", ".")
     assert [finding["status"] for finding in found["findings"]] == ["unknown"]
+
+
+def test_a_credential_is_shown_by_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    manifest = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: api}\nspec:\n  containers:\n    - name: api\n"
+        "      image: api\n"
+        "      env: [{name: A_PASSWORD, value: hunter2}, {name: A_PASSWORD, value: hunter3}]\n"
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: api}\nstringData: {a: hunter4}\n"
+    )
+    Path("api.yaml").write_text(manifest, encoding="utf-8")
+    for arguments in (["--statistics"], ["--format", "json"], ["--quiet"], ["--show", "unknown"]):
+        assert main(["lint", "api.yaml", *arguments]) == 1
+        done = capsys.readouterr()
+        assert "A_PASSWORD" in done.out
+        assert "hunter" not in done.out + done.err

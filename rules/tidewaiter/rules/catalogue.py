@@ -10,6 +10,7 @@ import os
 from importlib import import_module
 
 from tidewaiter.rules.record import record
+from tidewaiter.rules.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Entry:
     profiles: tuple[str, ...]
     applies_to: tuple[str, ...]
     needs_inventory: bool
+    hides_value: bool = False
 
 
 def entries() -> Mapping[str, Entry]:
@@ -123,6 +125,7 @@ def _walk() -> tuple[tuple[Any, ...], ...]:
                 rule.profiles,
                 rule.applies_to,
                 rule.needs_inventory,
+                rule.hides_value,
             )
         )
     return tuple(rows)
@@ -135,7 +138,7 @@ def _cached_walk() -> tuple[tuple[Any, ...], ...]:
     from tidewaiter.rules.cache_folder import cache_folder, replace_file
 
     stamps = repr([(path, os.stat(path).st_mtime_ns) for _, path in _modules()])
-    path = os.path.join(cache_folder(), f"catalogue-{hash_text(_FOLDER)}.bin")
+    path = os.path.join(cache_folder(), f"catalogue-{__version__}-{hash_text(_FOLDER)}.bin")
     try:
         with open(path, "rb") as file:
             known, rows = marshal.load(file)  # noqa: S302 - our own file in the user's own folder

@@ -91,12 +91,14 @@ class Rule:
     the form "every image is pinned by digest"; `rationale` says what goes wrong otherwise;
     `remediation` is what to do, with YAML that can be pasted; `references` are URLs. `profiles` names
     those that hold the rule; `production` and `all` are derived. `needs_inventory` marks rules that
-    ask about other objects. `since` is the first Kubernetes version that the rule makes sense for.
+    ask about other objects. `since` is the first Kubernetes version that the rule makes sense for. `hides_value`
+    says that findings stand at credentials, so that no output may show the source there.
     """
 
     __slots__ = (
         "applies_to",
         "check_function",
+        "hides_value",
         "name",
         "needs_inventory",
         "parameters",
@@ -127,6 +129,7 @@ class Rule:
         parameters: tuple[Parameter, ...] = (),
         since: tuple[int, int] | None = None,
         tags: tuple[str, ...] = (),
+        hides_value: bool = False,
     ) -> None:
         """Take the metadata; the check follows by the `check` decorator."""
         if severity not in SEVERITIES or section not in SECTIONS:
@@ -145,6 +148,7 @@ class Rule:
         self.parameters = parameters
         self.since = since
         self.tags = tags
+        self.hides_value = hides_value
         self.check_function: Check | None = None
 
     def check(self, function: Check) -> Check:

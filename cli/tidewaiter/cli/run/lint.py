@@ -9,6 +9,7 @@ from tidewaiter.cli.result import LintError, LintFinding, LintResult
 from tidewaiter.cli.run.parallel import FORK_ABOVE_BYTES, run_parts, share_out
 from tidewaiter.cli.run.part import Part, lint_error, lint_finding
 from tidewaiter.rules import engine
+from tidewaiter.rules.catalogue import entries, stamp
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.resources import read_resources
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
 
+HIDDEN = "***"
+"""What a source line shows in place of a credential."""
 _CACHE_ABOVE_BYTES = 100_000
 """Below this much input a run is as quick as looking its result up."""
 
@@ -163,8 +166,26 @@ def _result(
         skipped=tuple(sorted(skipped)),
         findings=tuple(findings),
         errors=tuple(errors),
-        lines=lines,
+        lines=_without_credentials(lines, findings),
     )
+
+
+def _without_credentials(
+    lines: dict[tuple[str, int], str], findings: Sequence[LintFinding]
+) -> dict[tuple[str, int], str]:
+    """Hide what stands at findings on credentials, and behind them, whichever finding shows the line."""
+    rules = {entry.name for entry in entries().values() if entry.hides_value}
+    first: dict[tuple[str, int], int] = {}
+    for finding in findings:
+        if finding.rule in rules:
+            place = finding.file, finding.line
+            first[place] = min(finding.column, first.get(place, finding.column))
+    hidden = dict(lines)
+    for place, column in first.items():
+        rest = hidden.get(place, "")[column - 1 :]
+        if rest and not rest.partition(" #")[0].rstrip().endswith(":"):
+            hidden[place] = hidden[place][: column - 1] + HIDDEN
+    return hidden
 
 
 def _order(finding: LintFinding) -> tuple[object, ...]:
@@ -215,7 +236,6 @@ def _inventory(
 def _cache_key(job: Job, files: Sequence[SourceFile], complete: bool) -> str:
     """Name the run by all that its result depends on; "" where a file cannot be read."""
     from tidewaiter.cli.run.cache import key_of
-    from tidewaiter.rules.catalogue import stamp
 
     facts = (
         __version__,

@@ -45,6 +45,7 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/inject-data-application/distribute-credentials-secure/",
     ),
     applies_to=(ANY,),
+    hides_value=True,
 )
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

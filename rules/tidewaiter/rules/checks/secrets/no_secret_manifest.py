@@ -40,6 +40,7 @@ RULE = Rule(
         "https://github.com/bitnami-labs/sealed-secrets",
     ),
     applies_to=("Secret",),
+    hides_value=True,
 )
 
 
