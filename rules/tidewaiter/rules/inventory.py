@@ -10,6 +10,8 @@ An object without a namespace is looked for, and found, in `default`, as kubectl
 
 from __future__ import annotations
 
+import marshal
+
 from tidewaiter.rules.manifest.fields import mapping
 from tidewaiter.rules.manifest.selector import (
     InvalidSelector,
@@ -20,7 +22,7 @@ from tidewaiter.rules.manifest.selector import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.workload import Workload
@@ -132,7 +134,7 @@ class Inventory:
             self._pods = {}
             for by_namespace in self._by_kind.values():
                 for namespace, resources in by_namespace.items():
-                    for resource in resources:
+                    for resource in _distinct(resources):
                         if resource.workload is not None:
                             index = self._pods.get(namespace)
                             if index is None:
@@ -162,6 +164,24 @@ def pod_selector(resource: Resource) -> Selector | None:
         return parse_selector(spec["selector"]) if spec.get("selector") else None
     except InvalidSelector:
         return None
+
+
+def _distinct(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """Yield objects of one kind and namespace without exact copies, as folders of variants hold them.
+
+    Copies answer every question alike, and a hundred that select each other would ask 10,000.
+    """
+    first: dict[str, Resource] = {}
+    contents: dict[str, set[bytes]] = {}
+    for resource in resources:
+        known = first.setdefault(resource.name, resource)
+        if known is not resource:
+            seen = contents.setdefault(resource.name, {marshal.dumps(known.object)})
+            content = marshal.dumps(resource.object)
+            if content in seen:
+                continue
+            seen.add(content)
+        yield resource
 
 
 class _PodIndex:
@@ -200,7 +220,7 @@ class _SelectorIndex:
     ) -> None:
         parsed = [
             (place, selector, resource)
-            for place, resource in enumerate(resources)
+            for place, resource in enumerate(_distinct(resources))
             if (selector := selector_of(resource)) is not None
         ]
         count: dict[tuple[str, str], int] = {}

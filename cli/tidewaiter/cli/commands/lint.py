@@ -12,13 +12,14 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tidewaiter.cli.result import LintResult
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
 FORMATS = ("text", "json")
 FAIL_LEVELS = ("error", "warning", "info", "never")
+_PIECES = 4096
 _STATUSES = ("exempted", "unknown")
 
 
@@ -164,14 +165,14 @@ def _render(
     show: frozenset[str],
     *,
     to_terminal: bool,
-) -> str:
+) -> Iterator[str]:
     if form == "json":
         from tidewaiter.cli.output import json_report
 
-        return json_report.render(result, show=show)
+        return json_report.pieces(result, show=show)
     from tidewaiter.cli.output import text
 
-    return text.render(
+    return text.pieces(
         result,
         show=show,
         color=_use_color(arguments.color) and to_terminal,
@@ -180,18 +181,31 @@ def _render(
     )
 
 
-def _write(report: str, file: str) -> None:
+def _write(report: Iterator[str], file: str) -> None:
     from tidewaiter.rules.errors import InputError
 
     if not file:
-        sys.stdout.buffer.write(report.encode("utf-8", "surrogateescape"))
+        for block in _blocks(report):
+            sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()
         return
     try:
-        with open(file, "w", encoding="utf-8", errors="surrogateescape") as target:
-            target.write(report)
+        with open(file, "wb") as target:
+            for block in _blocks(report):
+                target.write(block)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=file) from None
+
+
+def _blocks(report: Iterator[str]) -> Iterator[bytes]:
+    """Yield a report's pieces as bytes, so many at once that writing them costs little."""
+    block: list[str] = []
+    for piece in report:
+        block.append(piece)
+        if len(block) == _PIECES:
+            yield "".join(block).encode("utf-8", "surrogateescape")
+            block.clear()
+    yield "".join(block).encode("utf-8", "surrogateescape")
 
 
 def _use_color(stated: str) -> bool:

@@ -17,7 +17,7 @@ except ImportError:  # an interpreter without the C accelerator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tidewaiter.cli.result import LintError, LintFinding, LintResult
 
@@ -26,28 +26,42 @@ VERSION = 1
 
 
 def render(result: LintResult, *, show: frozenset[str] = frozenset()) -> str:
-    """Return the report. `show` holds "unknown" and "exempted" where those are wanted as well."""
+    """Return the report as one text; see `pieces`."""
+    return "".join(pieces(result, show=show))
+
+
+def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the report piece by piece, since that of a large tree is larger than the tree.
+
+    `show` holds "unknown" and "exempted" where those are wanted as well.
+    """
     tally = count(result.findings)
     severities = ", ".join(f'"{severity}": {tally[severity]}' for severity in SEVERITIES)
-    findings = (
-        _finding(finding)
-        for finding in result.findings
-        if finding.status == VIOLATION or finding.status in show
-    )
-    return (
+    yield (
         f'{{"version": {VERSION},\n'
         f' "tool": {{"name": "tidewaiter", "version": {_string(__version__)}}},\n'
         f' "summary": {{"files": {result.files}, "resources": {result.resources}, '
         f'"findings": {{{severities}}}, "unknown": {tally[UNKNOWN]}, '
         f'"exempted": {tally[EXEMPTED]}, "errors": {len(result.errors)}}},\n'
-        f' "findings": {_list(findings)},\n'
-        f' "errors": {_list(map(_error, result.errors))}}}\n'
+        ' "findings": '
     )
+    yield from _list(
+        _finding(finding)
+        for finding in result.findings
+        if finding.status == VIOLATION or finding.status in show
+    )
+    yield ',\n "errors": '
+    yield from _list(map(_error, result.errors))
+    yield "}\n"
 
 
-def _list(items: Iterable[str]) -> str:
-    lines = ",\n  ".join(items)
-    return f"[\n  {lines}]" if lines else "[]"
+def _list(items: Iterable[str]) -> Iterator[str]:
+    before = "[\n  "
+    for item in items:
+        yield before
+        yield item
+        before = ",\n  "
+    yield "[]" if before[0] == "[" else "]"
 
 
 def _finding(finding: LintFinding) -> str:

@@ -43,26 +43,43 @@ def render(
     statistics: bool = False,
     quiet: bool = False,
 ) -> str:
-    """Return the report as text that ends with a newline, or "" where there is nothing to say.
+    """Return the report as one text, or "" where there is nothing to say; see `pieces`."""
+    return "".join(pieces(result, show=show, color=color, statistics=statistics, quiet=quiet))
+
+
+def pieces(
+    result: LintResult,
+    *,
+    show: frozenset[str] = frozenset(),
+    color: bool = False,
+    statistics: bool = False,
+    quiet: bool = False,
+) -> Iterator[str]:
+    """Yield the report line by line, each with its line end.
 
     `show` holds "unknown" and "exempted" where findings of that status are wanted beside violations.
     `quiet` gives one line for each finding and no summary.
     """
+    for line in _lines(result, show, statistics=statistics, quiet=quiet, paint=_Paint(color=color)):
+        yield f"{line}\n"
+
+
+def _lines(
+    result: LintResult, show: frozenset[str], *, statistics: bool, quiet: bool, paint: _Paint
+) -> Iterator[str]:
     shown = [finding for finding in result.findings if _is_shown(finding, show)]
-    lines: list[str] = []
     if quiet:
-        lines += (_one_line(finding) for finding in shown)
+        yield from (_one_line(finding) for finding in shown)
     else:
-        lines += _by_file(shown, result, _Paint(color=color))
+        yield from _by_file(shown, result, paint)
     if statistics and result.findings:
-        if lines and not quiet:
-            lines.append("")
-        lines += statistics_table(result.findings)
+        if shown and not quiet:
+            yield ""
+        yield from statistics_table(result.findings)
         if not quiet:
-            lines.append("")
+            yield ""
     if not quiet:
-        lines += _summary(result, show, _Paint(color=color))
-    return "\n".join([*lines, ""]) if lines else ""
+        yield from _summary(result, show, paint)
 
 
 class _Paint:
