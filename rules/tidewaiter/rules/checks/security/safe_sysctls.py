@@ -1,7 +1,7 @@
 """Pods set only sysctls that touch no other pod.
 
 Restricted field: spec.securityContext.sysctls[*].name. Allowed values: the list below, which grew in 1.27,
-1.29 and 1.32.
+1.29, 1.32 and 1.37.
 https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 """
 
@@ -52,6 +52,8 @@ _SAFE_SINCE = {
     "net.ipv4.tcp_keepalive_time": (1, 29),
     "net.ipv4.tcp_rmem": (1, 32),
     "net.ipv4.tcp_wmem": (1, 32),
+    "net.ipv4.tcp_notsent_lowat": (1, 37),
+    "net.ipv4.tcp_slow_start_after_idle": (1, 37),
 }
 
 
