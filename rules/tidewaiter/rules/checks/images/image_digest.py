@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/containers/images/#image-names
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.image import InvalidImage, parse_image
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
@@ -49,6 +50,8 @@ RULE = Rule(
     ),
 )
 
+_TRIGGERS = "image.openshift.io/triggers"
+
 
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
@@ -56,7 +59,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     excepted = context.parameters["except"]
     for container in workload.containers:
         image = container.spec.get("image")
-        if not image or not isinstance(image, str):
+        if not isinstance(image, str) or not image.strip():
             yield _without_image(container, workload)
             continue
         pointer = f"{container.pointer}/image"
@@ -78,14 +81,24 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
 
 
 def _without_image(container: Container, workload: Workload) -> Violation:
-    """Report a container without an image; a controller that fills it in makes that unknown."""
-    fills_in = "image.openshift.io/triggers" in workload.resource.annotations
+    """Report a container without an image; something that fills it in makes that unknown.
+
+    The API server takes a blank image in a template, and OpenShift writes one there as a placeholder.
+    https://github.com/openshift/origin/issues/14659
+    """
+    image = container.spec.get("image")
+    why = ""
+    if image is not None and not isinstance(image, str):
+        why = f": {quoted(image)} is no text"
+    elif _TRIGGERS in workload.resource.annotations:
+        why = f", it is filled in by {_TRIGGERS}"
+    elif image and workload.kind_id != "Pod":
+        why = ", its blank stands for one that is filled in later"
     return Violation(
         f"{container.pointer}/image",
-        f"container {container.name} names no image"
-        + (", it is filled in by image.openshift.io/triggers" if fills_in else ""),
+        f"container {container.name} names no image{why}",
         container.name,
-        unknown=fills_in,
+        unknown=why.startswith(","),
     )
 
 

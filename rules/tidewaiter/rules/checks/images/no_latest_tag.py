@@ -44,9 +44,15 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     del context
     for container in workload.containers:
         image = container.spec.get("image")
-        if not image or not isinstance(image, str):
-            continue
         pointer = f"{container.pointer}/image"
+        if not image:
+            yield Violation(
+                pointer,
+                f"container {container.name} names no image, so its tag is not known",
+                container.name,
+                unknown=True,
+            )
+            continue
         try:
             reference = parse_image(image)
         except InvalidImage as error:

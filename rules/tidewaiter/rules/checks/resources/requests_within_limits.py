@@ -1,7 +1,8 @@
 """No request is above its limit.
 
 Restricted fields: resources.requests and resources.limits of containers and initContainers, and from 1.34
-of the pod. Allowed: quantities, and a request at most as large as the limit of the same resource.
+of the pod. Allowed: quantities, a request at most as large as the limit of the same resource, and
+containers that together request at most the limit of their pod.
 https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
 """
 
@@ -9,8 +10,13 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import escape, quoted
-from tidewaiter.rules.manifest.quantity import quantity_of
-from tidewaiter.rules.manifest.resources import amounts, pod_amounts, sized_containers
+from tidewaiter.rules.manifest.quantity import NANO, quantity_of
+from tidewaiter.rules.manifest.resources import (
+    amounts,
+    pod_amounts,
+    requested_together,
+    sized_containers,
+)
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
@@ -50,12 +56,11 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
             f"{container.pointer}/resources",
             container.name,
         )
-    yield from _compare(
-        pod_amounts(workload, "requests", context.version),
-        pod_amounts(workload, "limits", context.version),
-        f"{workload.pod_pointer}/resources",
-        None,
-    )
+    of_pod = pod_amounts(workload, "limits", context.version)
+    pointer = f"{workload.pod_pointer}/resources"
+    yield from _compare(pod_amounts(workload, "requests", context.version), of_pod, pointer, None)
+    if of_pod:
+        yield from _compare_together(requested_together(workload), of_pod, pointer)
 
 
 def _compare(
@@ -78,3 +83,25 @@ def _compare(
                 f"{whose} requests {name} {amount}, which is above its limit {limits[name]}",
                 container,
             )
+
+
+def _compare_together(
+    together: dict[str, int], of_pod: dict[str, Any], pointer: str
+) -> Iterator[Violation]:
+    for name, amount in of_pod.items():
+        if name not in {"cpu", "memory"} and not name.startswith("hugepages-"):
+            continue
+        limit, request = quantity_of(amount), together.get(name)
+        if limit is not None and request is not None and request > limit:
+            yield Violation(
+                f"{pointer}/limits/{escape(name)}",
+                f"the containers together request {name} {_shown(request)}, which is above the limit "
+                f"{amount} of their pod",
+            )
+
+
+def _shown(nano: int) -> str:
+    """Write an amount as a quantity, rounded up to thousandths."""
+    if nano % (NANO << 20) == 0:
+        return f"{nano // (NANO << 20)}Mi"
+    return str(nano // NANO) if nano % NANO == 0 else f"{-(-nano * 1000 // NANO)}m"

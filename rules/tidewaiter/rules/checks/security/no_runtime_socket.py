@@ -1,7 +1,8 @@
 """No pod gets at the socket of its node's container runtime.
 
 Restricted fields: spec.volumes[*].hostPath.path and volumeMounts[*].mountPath. Forbidden: the sockets of
-Docker, containerd, CRI-O, cri-dockerd and Podman, and of the node's folders those that hold one.
+Docker, containerd, CRI-O, cri-dockerd and Podman by their names, their named pipes on Windows, and of the
+node's folders those that hold one. A mount of what is made for the pod, such as an emptyDir, is no matter.
 https://kubernetes.io/docs/setup/production-environment/container-runtimes/
 """
 
@@ -41,48 +42,60 @@ RULE = Rule(
 
 _SOCKETS = frozenset(
     {
-        "/run/docker.sock",
-        "/run/containerd/containerd.sock",
-        "/run/k3s/containerd/containerd.sock",
-        "/run/k0s/containerd.sock",
-        "/run/crio/crio.sock",
-        "/run/cri-dockerd.sock",
-        "/run/podman/podman.sock",
-        "/run/dockershim.sock",
-        "/dockershim.sock",
+        "containerd.sock",
+        "containerd.sock.ttrpc",
+        "cri-dockerd.sock",
+        "crio.sock",
+        "docker.sock",
+        "dockershim.sock",
+        "podman.sock",
     }
 )
+# Distributions put a socket where they like and keep its name; these are the folders they use.
 _SOCKET_FOLDERS = frozenset(
     {
         "/",
         "/run",
-        *(socket.rpartition("/")[0] for socket in _SOCKETS if socket.count("/") > 2),
+        "/run/containerd",
+        "/run/crio",
+        "/run/docker",
+        "/run/docker/containerd",
+        "/run/k0s",
+        "/run/k3s",
+        "/run/k3s/containerd",
+        "/run/podman",
+        "/var/snap/microk8s",
+        "/var/snap/microk8s/common",
+        "/var/snap/microk8s/common/run",
     }
 )
+_PIPE = "//./pipe/"
+_PIPES = frozenset({"containerd-containerd", "cri-dockerd", "docker_engine", "dockershim"})
+_MADE_FOR_THE_POD = ("configMap", "downwardAPI", "emptyDir", "image", "projected", "secret")
 
 
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each volume or mount that leads to a runtime's socket."""
     del context
-    found = set()
+    judged = set()
     pointer = f"{workload.pod_pointer}/volumes"
     for volume, place in items(workload.pod_spec.get("volumes"), pointer):
         path = text(dig(volume, "hostPath", "path"))
-        plain = _plain(path)
-        if path and (plain in _SOCKETS or plain in _SOCKET_FOLDERS):
-            found.add(text(volume.get("name")))
-            what = "is the socket" if plain in _SOCKETS else "holds the socket"
+        what = _what_of_runtime(path) if path else ""
+        if what:
             yield Violation(
                 f"{place}/hostPath/path",
                 f"volume {quoted(volume.get('name'))} is {path} of the node, which {what} of its "
                 "container runtime",
             )
+        if what or any(isinstance(volume.get(kind), dict) for kind in _MADE_FOR_THE_POD):
+            judged.add(text(volume.get("name")))
     for container in workload.containers:
         mounts = items(container.spec.get("volumeMounts"), f"{container.pointer}/volumeMounts")
         for mount, place in mounts:
             path = text(mount.get("mountPath"))
-            if text(mount.get("name")) not in found and _plain(path) in _SOCKETS:
+            if text(mount.get("name")) not in judged and _is_socket(path):
                 yield Violation(
                     f"{place}/mountPath",
                     f"container {container.name} mounts the socket of a container runtime at {path}",
@@ -90,10 +103,19 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 )
 
 
-def _plain(path: str) -> str:
-    """Return a path of the node without repeated or final slashes, /var/run resolved to /run."""
-    path = "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
-    for folder in ("/var/run", "/host/run", "/host/var/run"):
-        if path == folder or path.startswith(f"{folder}/"):
-            return "/run" + path.removeprefix(folder)
-    return path.removeprefix("/var") if path.startswith("/var/dockershim") else path
+def _what_of_runtime(path: str) -> str:
+    """Say what a path of the node has to do with the runtime's socket, "" where nothing."""
+    if _is_socket(path):
+        return "is the socket"
+    plain = "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
+    if plain == "/var/run" or plain.startswith("/var/run/"):
+        plain = plain.removeprefix("/var")
+    return "holds the socket" if plain in _SOCKET_FOLDERS else ""
+
+
+def _is_socket(path: str) -> bool:
+    """Tell whether a path is that of a runtime's socket or, on Windows, of its named pipe."""
+    plain = path.replace("\\", "/")
+    if plain.startswith(_PIPE):
+        return plain.removeprefix(_PIPE).lower() in _PIPES
+    return path.rstrip("/").rpartition("/")[2] in _SOCKETS

@@ -1,14 +1,15 @@
 """Containers cannot write to their image's file system.
 
 Restricted field: securityContext.readOnlyRootFilesystem of containers, initContainers and
-ephemeralContainers. Allowed values: true. Not asked of Windows pods, which have no such thing.
+ephemeralContainers. Allowed values: true. Not asked of pods for Windows, which has no such thing, whether
+spec.os or the node selector says so.
 https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
 """
 
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import quoted
+from tidewaiter.rules.manifest.fields import mapping, quoted
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ RULE = Rule(
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each container that can write to its root file system."""
     del context
-    if workload.is_windows:
+    if workload.is_windows or _is_bound_to_windows(workload):
         return
     for container in workload.containers:
         stated = container.security_context.get("readOnlyRootFilesystem")
@@ -57,3 +58,8 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 f"(readOnlyRootFilesystem: {state})",
                 container.name,
             )
+
+
+def _is_bound_to_windows(workload: Workload) -> bool:
+    selector = mapping(workload.pod_spec.get("nodeSelector"))
+    return "windows" in (selector.get("kubernetes.io/os"), selector.get("beta.kubernetes.io/os"))
