@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tidewaiter.rules.errors import InputError
+
 
 @record
 class LintFinding:
@@ -60,3 +62,8 @@ class LintResult:
     findings: tuple[LintFinding, ...]
     errors: tuple[LintError, ...]
     lines: dict[tuple[str, int], str]
+
+
+def lint_error(error: InputError) -> LintError:
+    """Turn an error of the input into the plain form that the outputs take."""
+    return LintError(error.file, error.line, error.column, error.message)

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import marshal
 import os
-from hashlib import blake2b
 
 from tidewaiter.rules.cache_folder import cache_folder, replace_file
+
+try:
+    from _blake2 import blake2b
+except ImportError:  # hashlib loads OpenSSL first, which takes 3 ms
+    from hashlib import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ findings at their places (`conclude`). What crosses between processes is plain d
 
 from __future__ import annotations
 
-from tidewaiter.cli.result import LintError, LintFinding
+from tidewaiter.cli.result import LintError, LintFinding, lint_error
 from tidewaiter.rules import engine
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.exemptions import annotation_exemptions
@@ -202,11 +202,6 @@ def lint_finding(finding: Finding, span: tuple[int, int, int, int]) -> LintFindi
         finding.pointer,
         _plain_exemption(finding.exemption) if finding.status == EXEMPTED else None,
     )
-
-
-def lint_error(error: InputError) -> LintError:
-    """Turn an error of the input into the plain form that the outputs take."""
-    return LintError(error.file, error.line, error.column, error.message)
 
 
 def _plain_exemption(exemption: Exemption | None) -> dict[str, Any] | None:

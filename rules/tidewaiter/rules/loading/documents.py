@@ -10,7 +10,7 @@ from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.loading.broken import TEMPLATE, explain
 from tidewaiter.rules.loading.composer import ComposeProblem, Composer
 from tidewaiter.rules.loading.libyaml import SyntaxProblem
-from tidewaiter.rules.loading.limits import DEFAULT_LIMITS
+from tidewaiter.rules.loading.limits import DEFAULT_LIMITS, too_large
 from tidewaiter.rules.loading.pieces import pieces
 from tidewaiter.rules.loading.text import LineIndex, decode
 from tidewaiter.rules.record import record
@@ -101,15 +101,6 @@ def load_documents(data: bytes, file: str, *, limits: Limits = DEFAULT_LIMITS) -
             duplicates = _duplicates(piece, lines)
         documents.append(Document(index, value, piece.line, duplicates, IGNORE_MARK in piece.text))
     return Loaded(tuple(documents), tuple(errors))
-
-
-def too_large(file: str, size: int, limits: Limits) -> InputError:
-    """The error for a file beyond the limit; `size` in bytes."""
-    mebibytes = 1024 * 1024
-    return InputError(
-        f"is {size / mebibytes:.0f} MiB large; files up to {limits.file_bytes // mebibytes} MiB are read",
-        file=file,
-    )
 
 
 class _Unreadable(Exception):

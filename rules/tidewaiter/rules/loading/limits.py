@@ -8,6 +8,7 @@ bundles of custom resource definitions have a few hundred thousand values.
 
 from __future__ import annotations
 
+from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.record import record
 
 
@@ -22,3 +23,12 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def too_large(file: str, size: int, limits: Limits) -> InputError:
+    """The error for a file beyond the limit; `size` in bytes."""
+    mebibytes = 1024 * 1024
+    return InputError(
+        f"is {size / mebibytes:.0f} MiB large; files up to {limits.file_bytes // mebibytes} MiB are read",
+        file=file,
+    )

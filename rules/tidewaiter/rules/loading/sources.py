@@ -12,8 +12,7 @@ import stat
 import sys
 
 from tidewaiter.rules.errors import InputError
-from tidewaiter.rules.loading.documents import too_large
-from tidewaiter.rules.loading.limits import DEFAULT_LIMITS
+from tidewaiter.rules.loading.limits import DEFAULT_LIMITS, too_large
 from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False

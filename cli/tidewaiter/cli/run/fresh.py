@@ -1,0 +1,171 @@
+"""A run that no earlier one has the result of: reading the files and judging what is in them."""
+
+from __future__ import annotations
+
+import os
+
+from tidewaiter.cli.result import LintResult, lint_error
+from tidewaiter.cli.run.parallel import FORK_ABOVE_BYTES, run_parts, share_out
+from tidewaiter.cli.run.part import Part, lint_finding
+from tidewaiter.rules import engine
+from tidewaiter.rules.catalogue import entries
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.inventory import Inventory
+from tidewaiter.rules.loading.resources import read_resources
+from tidewaiter.rules.loading.sources import STDIN, discover, read_file
+from tidewaiter.rules.policy.compiled import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tidewaiter.cli.result import LintError, LintFinding
+    from tidewaiter.cli.run.lint import Job
+    from tidewaiter.cli.run.part import PartAnswer, PlainResource
+    from tidewaiter.rules.loading.sources import SourceFile
+
+HIDDEN = "***"
+"""What a source line shows in place of a credential."""
+
+
+def judge_files(
+    job: Job,
+    files: Sequence[SourceFile],
+    sizes: Sequence[int],
+    contents: dict[str, bytes],
+    errors: list[LintError],
+    complete: bool,
+    progress: Callable[[int, int], None] | None,
+) -> LintResult:
+    """Read and judge the files of a run; `sizes` are theirs in bytes.
+
+    `contents` holds what cannot be read twice, `errors` what finding the files has met, and `complete`
+    says whether the files are a set.
+    """
+    extra, inventory_errors = _inventory(job, files)
+    errors = [*errors, *inventory_errors]
+    policy = Policy(job.plain_policy)
+    complete = complete and not errors
+    answers = _answers(job, policy, files, sizes, contents, extra, complete, progress)
+    return _result(job, policy, files, answers, errors, complete)
+
+
+def _answers(
+    job: Job,
+    policy: Policy,
+    files: Sequence[SourceFile],
+    sizes: Sequence[int],
+    contents: dict[str, bytes],
+    extra: list[PlainResource],
+    complete: bool,
+    progress: Callable[[int, int], None] | None,
+) -> list[PartAnswer]:
+    rows = list(enumerate(files))
+    count = job.jobs if sum(sizes) > FORK_ABOVE_BYTES else 1
+    shares = share_out(rows, sizes, count) if count > 1 else [rows]
+    done = 0
+
+    def tick(number: int) -> None:
+        nonlocal done
+        done += number
+        if progress is not None:
+            progress(done, len(files))
+
+    return run_parts(
+        lambda: Part(policy, job.today, contents),
+        shares or [[]],
+        extra,
+        complete=complete,
+        progress=tick if progress is not None else None,
+    )
+
+
+def _result(
+    job: Job,
+    policy: Policy,
+    files: Sequence[SourceFile],
+    answers: Sequence[PartAnswer],
+    errors: list[LintError],
+    complete: bool,
+) -> LintResult:
+    findings: list[LintFinding] = []
+    skipped: list[tuple[str, str]] = []
+    lines: dict[tuple[str, int], str] = {}
+    used: set[int] = set()
+    for answer in answers:
+        findings += answer.findings
+        errors += answer.errors
+        skipped += answer.skipped
+        used.update(answer.used)
+        lines.update(answer.lines)
+    nothing = Inventory((), complete=complete)
+    for finding in engine.conclude_policy(frozenset(used), policy, nothing, today=job.today):
+        span = finding.span
+        place = (span.line, span.column, span.end_line, span.end_column) if span else (1, 1, 1, 1)
+        findings.append(lint_finding(finding, place))
+    findings.sort(key=_order)
+    errors.sort(key=lambda error: (error.file, error.line or 0, error.column or 0, error.message))
+    return LintResult(
+        files=len(files),
+        resources=sum(answer.resources for answer in answers),
+        skipped=tuple(sorted(skipped)),
+        findings=tuple(findings),
+        errors=tuple(errors),
+        lines=_without_credentials(lines, findings),
+    )
+
+
+def _without_credentials(
+    lines: dict[tuple[str, int], str], findings: Sequence[LintFinding]
+) -> dict[tuple[str, int], str]:
+    """Hide what stands at findings on credentials, and behind them, whichever finding shows the line."""
+    rules = {entry.name for entry in entries().values() if entry.hides_value}
+    first: dict[tuple[str, int], int] = {}
+    for finding in findings:
+        if finding.rule in rules:
+            place = finding.file, finding.line
+            first[place] = min(finding.column, first.get(place, finding.column))
+    hidden = dict(lines)
+    for place, column in first.items():
+        rest = hidden.get(place, "")[column - 1 :]
+        if rest and not rest.partition(" #")[0].rstrip().endswith(":"):
+            hidden[place] = hidden[place][: column - 1] + HIDDEN
+    return hidden
+
+
+def _order(finding: LintFinding) -> tuple[object, ...]:
+    return (
+        finding.file,
+        finding.line,
+        finding.column,
+        finding.rule,
+        finding.pointer,
+        finding.message,
+        finding.name,
+    )
+
+
+def _inventory(
+    job: Job, linted: Sequence[SourceFile]
+) -> tuple[list[PlainResource], list[LintError]]:
+    """Read the objects of `--inventory` that are not linted themselves."""
+    if not job.inventory:
+        return [], []
+    own = {os.path.realpath(file.path) for file in linted if file.path != STDIN}
+    found = discover(job.inventory, job.exclude)
+    errors = [lint_error(error) for error in found.errors]
+    rows: list[PlainResource] = []
+    for place, file in enumerate(found.files):
+        if os.path.realpath(file.path) in own:
+            continue
+        try:
+            content = read_resources(read_file(file.path), file.path, explicit=file.explicit)
+        except InputError as error:
+            errors.append(lint_error(error))
+            continue
+        errors.extend(lint_error(error) for error in content.errors)
+        rows.extend(
+            (len(linted) + place, one.object, one.file, one.document, one.prefix)
+            for one in content.resources
+        )
+    return rows, errors
