@@ -13,6 +13,8 @@ reaches the terminal but printable characters: escape sequences are shown, not o
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tidewaiter.cli.output.excerpt import excerpt, printable
 from tidewaiter.cli.output.statistics import count, counted, statistics_table
 from tidewaiter.rules.finding import EXEMPTED, SEVERITIES, UNKNOWN, VIOLATION
@@ -55,7 +57,7 @@ def pieces(
     statistics: bool = False,
     quiet: bool = False,
 ) -> Iterator[str]:
-    """Yield the report line by line, each with its line end.
+    """Yield the report in pieces of whole lines, each with its line end.
 
     `show` holds "unknown" and "exempted" where findings of that status are wanted beside violations.
     `quiet` gives one line for each finding and no summary.
@@ -116,8 +118,7 @@ def _by_file(shown: Sequence[LintFinding], result: LintResult, paint: _Paint) ->
             file = finding.file
             remedies = {}
             yield paint("strong", printable(file))
-        yield from _finding(finding, result, remedies, paint)
-        yield ""
+        yield "\n".join([*_finding(finding, result, remedies, paint), ""])
 
 
 def _finding(
@@ -173,10 +174,15 @@ def _remedy(
     if known is not place:
         yield f"{margin}remedy: as at {known}"
         return
-    first, *others = finding.remediation.split("\n")
-    yield f"{margin}remedy: {printable(first)}"
-    for line in others:
-        yield f"{margin}  {printable(line)}" if line else ""
+    yield _remedy_text(finding.remediation, margin)
+
+
+@lru_cache(maxsize=512)
+def _remedy_text(remediation: str, margin: str) -> str:
+    first, *others = remediation.split("\n")
+    lines = [f"{margin}remedy: {printable(first)}"]
+    lines += [f"{margin}  {printable(line)}" if line else "" for line in others]
+    return "\n".join(lines)
 
 
 def _summary(result: LintResult, show: frozenset[str], paint: _Paint) -> Iterator[str]:
