@@ -53,6 +53,13 @@ def _service(namespace: str | None, selector: dict[str, str]) -> Resource:
     return _object("v1", "Service", namespace, {"selector": selector})
 
 
+def _named_apart(resources: list[Resource]) -> list[Resource]:
+    return [
+        Resource({**one.object, "metadata": {**one.object["metadata"], "name": f"x{number}"}})
+        for number, one in enumerate(resources)
+    ]
+
+
 RESOURCES = st.lists(
     st.one_of(
         st.builds(_deployment, NAMESPACES, LABELS),
@@ -60,7 +67,7 @@ RESOURCES = st.lists(
         st.builds(_service, NAMESPACES, LABELS),
     ),
     max_size=25,
-)
+).map(_named_apart)
 
 
 @given(RESOURCES)
@@ -119,3 +126,37 @@ def test_empty_selectors_pick_as_their_kind_says() -> None:
     assert inventory.selecting("NetworkPolicy.networking.k8s.io", workload.workload) == [policy]
     assert inventory.selecting("PodDisruptionBudget.policy", workload.workload) == [budget]
     assert inventory.selecting("Service", workload.workload) == []
+
+
+def test_exact_copies_answer_once_and_variants_each() -> None:
+    first, copy = _deployment("shop", {"app": "a"}), _deployment("shop", {"app": "a"})
+    variant = _deployment("shop", {"app": "a", "tier": "b"})
+    inventory = Inventory([first, copy, variant, copy], complete=True)
+    assert list(inventory.workloads("shop")) == [first.workload, variant.workload]
+    assert list(inventory.of_kind("Deployment.apps", "shop")) == [first, copy, variant, copy]
+
+
+def test_lookup_finds_by_what_objects_are_about() -> None:
+    budgets = _named_apart([_budget("shop", {"a": 1}), _budget("other", {"a": 1})])
+    inventory = Inventory(budgets, complete=True)
+
+    def keys(resource: Resource) -> tuple[str, ...]:
+        return tuple(resource.spec["selector"])
+
+    kind = "PodDisruptionBudget.policy"
+    assert inventory.lookup(kind, "shop", keys, "a") == [budgets[0]]
+    assert inventory.lookup(kind, None, keys, "a") == budgets
+    assert list(inventory.lookup(kind, "shop", keys, "b")) == []
+
+
+def test_once_computes_an_answer_once() -> None:
+    calls: list[str] = []
+
+    def count(inventory: Inventory, namespace: str) -> int:
+        calls.append(namespace)
+        return len(inventory.workloads(namespace))
+
+    inventory = Inventory([_deployment("shop", {})], complete=True)
+    assert [inventory.once(count, "shop"), inventory.once(count, "shop")] == [1, 1]
+    assert inventory.once(count, "other") == 0
+    assert calls == ["shop", "other"]

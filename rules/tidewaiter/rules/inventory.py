@@ -23,10 +23,12 @@ from tidewaiter.rules.manifest.selector import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, TypeVar
 
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.workload import Workload
 
+    Answer = TypeVar("Answer")
     _Lookup = dict[tuple[str | None, object], list[Resource]]
 
 DEFAULT_NAMESPACE = "default"
@@ -43,7 +45,7 @@ class Inventory:
     `complete` is described above. Lists come back in the order of the objects given.
     """
 
-    __slots__ = ("_by_kind", "_by_name", "_lookups", "_pods", "_selecting", "complete")
+    __slots__ = ("_answers", "_by_kind", "_by_name", "_lookups", "_pods", "_selecting", "complete")
 
     def __init__(self, resources: Iterable[Resource], *, complete: bool) -> None:
         """Index the resources by identity and kind; the label indexes are made when first asked."""
@@ -52,6 +54,7 @@ class Inventory:
         self._by_name: dict[tuple[str, str, str], Resource] = {}
         self._pods: dict[str, _PodIndex] | None = None
         self._selecting: dict[tuple[str, str], _SelectorIndex] = {}
+        self._answers: dict[tuple[object, ...], Any] = {}
         self._lookups: dict[tuple[str, Callable[[Resource], tuple[object, ...]]], _Lookup] = {}
         for resource in resources:
             namespace = namespace_of(resource)
@@ -65,11 +68,8 @@ class Inventory:
 
     def find(self, kind_id: str, name: str) -> Resource | None:
         """Return a cluster-scoped object by name, whatever namespace its manifest may state."""
-        for found in self._by_kind.get(kind_id, {}).values():
-            for resource in found:
-                if resource.name == name:
-                    return resource
-        return None
+        found = self.lookup(kind_id, None, _names, name)
+        return found[0] if found else None
 
     def of_kind(self, kind_id: str, namespace: str | None = None) -> Sequence[Resource]:
         """Return the objects of a kind, in one namespace or, without one, in all."""
@@ -97,6 +97,18 @@ class Inventory:
                     index.setdefault((namespace_of(resource), found), []).append(resource)
                     index.setdefault((None, found), []).append(resource)
         return index.get((namespace, key), ())
+
+    def once(self, function: Callable[..., Answer], *arguments: str) -> Answer:
+        """Return `function(inventory, *arguments)`, computed once for each function and arguments.
+
+        For what many objects ask alike, such as whether a namespace is isolated. The function must be
+        one that lasts, and depend on nothing else.
+        """
+        key = (function, *arguments)
+        if key not in self._answers:
+            self._answers[key] = function(self, *arguments)
+        answer: Answer = self._answers[key]
+        return answer
 
     def kinds(self) -> Sequence[str]:
         """Return the id of every kind there is an object of."""
@@ -164,6 +176,10 @@ def pod_selector(resource: Resource) -> Selector | None:
         return parse_selector(spec["selector"]) if spec.get("selector") else None
     except InvalidSelector:
         return None
+
+
+def _names(resource: Resource) -> tuple[str, ...]:
+    return (resource.name,)
 
 
 def _distinct(resources: Iterable[Resource]) -> Iterator[Resource]:

@@ -9,8 +9,6 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.rule import ANY, Rule
 
@@ -50,7 +48,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     identity = _identity(resource)
     if identity is None:
         return
-    first = _first_of_each(context.inventory).get(identity)
+    first = context.inventory.once(_first_of_each).get(identity)
     if first is None or _place(first) == _place(resource):
         return
     where = "in this file" if first.file == resource.file else f"in {first.file.rpartition('/')[2]}"
@@ -83,9 +81,8 @@ def _place(resource: Resource) -> tuple[str, int, str]:
     return resource.file, resource.document, resource.prefix
 
 
-@lru_cache(maxsize=1)
 def _first_of_each(inventory: Inventory) -> dict[Identity, Resource]:
-    """Index an inventory, which never changes, by identity and folder."""
+    """Index an inventory by identity and folder."""
     found: dict[Identity, Resource] = {}
     for kind_id in inventory.kinds():
         for resource in inventory.of_kind(kind_id):

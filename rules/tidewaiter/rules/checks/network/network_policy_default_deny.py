@@ -68,12 +68,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
             return
     else:
         return
-    policies = inventory.of_kind(KIND, namespace)
-    open_directions = [
-        direction
-        for direction in DIRECTIONS
-        if not any(denies_by_default(policy, direction) for policy in policies)
-    ]
+    open_directions = inventory.once(_open_directions, namespace)
     if not open_directions:
         return
     what = " and ".join(direction.lower() for direction in open_directions)
@@ -89,6 +84,16 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         yield Violation(pointer, f"{message}, {why}", unknown=True)
     else:
         yield Violation(pointer, message)
+
+
+def _open_directions(inventory: Inventory, namespace: str) -> tuple[str, ...]:
+    """Return the directions that no policy of a namespace denies by default."""
+    policies = inventory.of_kind(KIND, namespace)
+    return tuple(
+        direction
+        for direction in DIRECTIONS
+        if not any(denies_by_default(policy, direction) for policy in policies)
+    )
 
 
 def _is_covered_elsewhere(resource: Resource, inventory: Inventory) -> bool:
