@@ -10,7 +10,7 @@ https://developer.hashicorp.com/vault/docs/deploy/kubernetes/vso/api-reference
 
 from __future__ import annotations
 
-from tidewaiter.rules.manifest.fields import dig, items, sequence, text
+from tidewaiter.rules.manifest.fields import dig, items, mapping, sequence, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,21 @@ def _gateway_certificates(resource: Resource) -> tuple[str, ...]:
     )
 
 
+def _serving_certificate(resource: Resource) -> tuple[str, ...]:
+    return tuple(
+        text(resource.annotations.get(f"service.{stage}.openshift.io/serving-cert-secret-name"))
+        for stage in ("beta", "alpha")
+    )
+
+
+def _zalando_users(resource: Resource) -> tuple[str, ...]:
+    users = ("postgres", "standby", *mapping(resource.spec.get("users")))
+    return tuple(
+        f"{user.replace('_', '-')}.{resource.name}.credentials.postgresql.acid.zalan.do"
+        for user in users
+    )
+
+
 def _own_name(resource: Resource) -> tuple[str, ...]:
     return (resource.name,)
 
@@ -101,14 +116,16 @@ _MAKERS: dict[str, Names] = {
     "VaultDynamicSecret.secrets.hashicorp.com": _destination,
     "VaultPKISecret.secrets.hashicorp.com": _destination,
     "OnePasswordItem.onepassword.com": _own_name,
+    "Service": _serving_certificate,
+    "postgresql.acid.zalan.do": _zalando_users,
     "KafkaUser.kafka.strimzi.io": _own_name,
 }
 _PREFIXES = {
-    # CloudNativePG: <cluster>-app, -superuser, -ca, -server, -replication
-    "Cluster.postgresql.cnpg.io": ("{}-",),
-    # Strimzi: <cluster>-cluster-ca-cert, -clients-ca-cert
-    "Kafka.kafka.strimzi.io": ("{}-",),
-    # Crunchy: <cluster>-pguser-<user>, <cluster>-cluster-cert
-    "PostgresCluster.postgres-operator.crunchydata.com": ("{}-",),
+    # CloudNativePG, by what each Secret is for.
+    "Cluster.postgresql.cnpg.io": tuple(
+        f"{{}}-{part}" for part in ("app", "superuser", "ca", "server", "replication")
+    ),
+    "Kafka.kafka.strimzi.io": ("{}-cluster-", "{}-clients-"),
+    "PostgresCluster.postgres-operator.crunchydata.com": ("{}-pguser-", "{}-cluster-cert"),
 }
-"""Kinds that make several Secrets, all with the resource's name in front."""
+"""Kinds that make several Secrets, and how their names begin after the resource's own."""

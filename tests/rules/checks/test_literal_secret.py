@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tidewaiter.rules.engine import evaluate
 from tidewaiter.rules.inventory import Inventory
+from tidewaiter.rules.manifest.assignment import assigned_credential
 from tidewaiter.rules.manifest.credential import credential_form, is_literal_credential
 from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.policy.compiled import Policy
@@ -65,6 +67,40 @@ def test_a_password_is_never_in_what_is_said_of_it(value: str) -> None:
 def test_any_name_and_value_can_be_asked_about(name: str, value: str) -> None:
     credential_form(value)
     is_literal_credential(name, value)
+    assigned_credential(f"{name}\npassword: {value}", name)
+
+
+@given(SECRET)
+def test_what_stands_before_a_password_is_not_taken_for_its_name(value: str) -> None:
+    found = messages(pod(command=["sh", "-c", f"login {value}; PASSWORD=hunter2 run"]))
+    found += messages(pod(args=[f"-p{value} token", value]))
+    assert found
+    assert all(value not in message for message in found)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_fields_of_any_shape_make_no_rule_fail(one: Any, two: Any, three: Any) -> None:
+    messages(pod(env=[{"name": one, "value": two}], args=[three], lifecycle=one, livenessProbe=two))
+    messages(pod(env=one, command=two, readinessProbe={"exec": three}))
+    for data in (one, {"password": two}):
+        messages({"kind": "ConfigMap", "metadata": {"annotations": three}, "data": data})
+        messages({"apiVersion": "v1", "kind": "ConfigMap", "data": data, "binaryData": three})
+
+
+def test_long_hostile_texts_take_no_long_time() -> None:
+    start = process_time()
+    for piece in ("-eyJaaaaaaaa", "password=", "a.b-c://x:", 'password="', "sk-proj-", "token: "):
+        text = piece * 20_000
+        credential_form(text)
+        assigned_credential(text)
+    assert process_time() - start < 10
 
 
 @pytest.mark.parametrize(

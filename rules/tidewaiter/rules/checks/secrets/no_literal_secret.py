@@ -1,6 +1,6 @@
 """No credential stands in a manifest as plain text.
 
-Restricted fields: env values, command and args of containers; data of ConfigMaps; annotations. Forbidden:
+Restricted fields: env values, command, args, exec probes and hooks of containers; ConfigMaps; annotations. Forbidden:
 texts in the form of a known credential (private keys, cloud and API tokens, URLs with a password), and
 values that a name such as DB_PASSWORD or --api-key says to be one. The value is never shown.
 https://kubernetes.io/docs/concepts/security/secrets-good-practices/
@@ -9,12 +9,9 @@ https://kubernetes.io/docs/concepts/security/secrets-good-practices/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.credential import (
-    credential_form,
-    is_literal_credential,
-    literal_credential,
-)
-from tidewaiter.rules.manifest.fields import escape, items, mapping, sequence
+from tidewaiter.rules.manifest.assignment import assigned_credential
+from tidewaiter.rules.manifest.credential import credential_form, is_literal_credential
+from tidewaiter.rules.manifest.fields import dig, escape, items, mapping, sequence, text
 from tidewaiter.rules.rule import ANY, Rule
 
 TYPE_CHECKING = False
@@ -49,6 +46,10 @@ RULE = Rule(
 )
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_PLAIN = "a credential as plain text"
+_NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_HOOKS = ("postStart", "preStop")
 
 
 @RULE.check
@@ -56,85 +57,131 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield one violation for each text that is or holds a credential."""
     del context
     yield from _annotations(resource.annotations, "/metadata/annotations")
+    yield from _fields(resource)
+
+
+def _fields(resource: Resource) -> Iterator[Violation]:
     workload = resource.workload
     if workload is not None:
-        if workload.pod_annotations is not resource.annotations:
+        if workload.template_pointer:
             yield from _annotations(
                 workload.pod_annotations, f"{workload.template_pointer}/metadata/annotations"
             )
         for container in workload.containers:
             yield from _environment(container)
-            yield from _arguments(container)
+            for command, pointer in _commands(container):
+                yield from _arguments(command, pointer, container)
     elif resource.kind_id == "ConfigMap":
-        for key, value in mapping(resource.object.get("data")).items():
-            if isinstance(value, str):
-                found = _in_file(key, value)
+        for field in ("data", "binaryData"):
+            for key, value in mapping(resource.object.get(field)).items():
+                found = _in_text(key, value) if field == "data" else _form(value)
                 if found:
                     yield Violation(
-                        f"/data/{escape(key)}",
+                        f"/{field}/{escape(key)}",
                         f"key {key!r} of ConfigMap {resource.name} holds {found}",
                     )
 
 
 def _annotations(annotations: dict[str, object], pointer: str) -> Iterator[Violation]:
     for key, value in annotations.items():
-        if not isinstance(value, str):
-            continue
-        found = credential_form(value)
-        if found is None and key != _LAST_APPLIED and is_literal_credential(key, value):
-            found = "a credential as plain text"
+        found = _in_last_applied(value) if key == _LAST_APPLIED else _in_text(key, value)
         if found:
             yield Violation(f"{pointer}/{escape(key)}", f"annotation {key} holds {found}")
 
 
+def _in_last_applied(value: object) -> str | None:
+    """Say what credential kubectl's copy of the object holds; a Secret's whole data is in it."""
+    if not isinstance(value, str):
+        return None
+    from json import loads
+
+    from tidewaiter.rules.manifest.resource import Resource
+
+    try:
+        applied = loads(value)
+    except (ValueError, RecursionError):
+        return credential_form(value)
+    if not isinstance(applied, dict):
+        return None
+    if applied.get("kind") == "Secret" and (applied.get("data") or applied.get("stringData")):
+        return "the data of a Secret"
+    return _PLAIN if next(_fields(Resource(applied)), None) else credential_form(value)
+
+
 def _environment(container: Container) -> Iterator[Violation]:
     for variable, pointer in items(container.spec.get("env"), f"{container.pointer}/env"):
-        name, value = variable.get("name"), variable.get("value")
-        if not isinstance(value, str) or not isinstance(name, str) or not value:
-            continue
-        found = credential_form(value)
-        if found is None and is_literal_credential(name, value):
-            found = "a credential as plain text"
+        found = _in_text(text(variable.get("name")), variable.get("value"))
         if found:
             yield Violation(
                 f"{pointer}/value",
-                f"variable {name} of container {container.name} holds {found}",
+                f"variable {variable.get('name')} of container {container.name} holds {found}",
                 container.name,
             )
 
 
-def _arguments(container: Container) -> Iterator[Violation]:
+def _commands(container: Container) -> Iterator[tuple[list[object], str]]:
+    """Yield what the container, its probes and its hooks run, with the pointer of each list."""
+    spec, pointer = container.spec, container.pointer
     for field in ("command", "args"):
-        before = ""
-        for index, argument in enumerate(sequence(container.spec.get(field))):
-            if not isinstance(argument, str):
-                before = ""
-                continue
-            found = credential_form(argument)
-            if found is None:
-                name = literal_credential(argument)
-                if (
-                    name is None
-                    and before.startswith("-")
-                    and is_literal_credential(before, argument)
-                ):
-                    name = before
-                found = f"a credential as plain text ({name})" if name else None
-            if found:
-                yield Violation(
-                    f"{container.pointer}/{field}/{index}",
-                    f"{field}[{index}] of container {container.name} holds {found}",
-                    container.name,
-                )
-            before = argument if "=" not in argument else ""
+        yield sequence(spec.get(field)), f"{pointer}/{field}"
+    for field in _PROBES:
+        if field in spec:
+            command = dig(spec, field, "exec", "command")
+            yield sequence(command), f"{pointer}/{field}/exec/command"
+    if "lifecycle" in spec:
+        for field in _HOOKS:
+            command = dig(spec, "lifecycle", field, "exec", "command")
+            yield sequence(command), f"{pointer}/lifecycle/{field}/exec/command"
 
 
-def _in_file(key: str, text: str) -> str | None:
-    """Say what credential a ConfigMap's value holds, one text or a whole file."""
-    found = credential_form(text)
-    if found:
-        return found
-    if "\n" not in text:
-        return "a credential as plain text" if is_literal_credential(key, text) else None
-    name = literal_credential(text)
-    return f"a credential as plain text ({name})" if name else None
+def _arguments(command: list[object], pointer: str, container: Container) -> Iterator[Violation]:
+    before = ""
+    for index, argument in enumerate(command):
+        if not isinstance(argument, str):
+            before = ""
+            continue
+        found = _form(argument) or _in_argument(argument, before)
+        if found:
+            place = pointer.removeprefix(container.pointer + "/").replace("/", ".")
+            yield Violation(
+                f"{pointer}/{index}",
+                f"{place}[{index}] of container {container.name} holds {found}",
+                container.name,
+            )
+        before = argument if argument.startswith("-") and _is_word(argument) else ""
+
+
+def _in_argument(argument: str, before: str) -> str | None:
+    """Say what credential an argument holds, given the flag before it."""
+    name, equals, value = argument.partition("=")
+    if equals and _is_word(name) and is_literal_credential(name, value):
+        return f"{_PLAIN} ({name})"
+    if before and not argument.startswith("-") and is_literal_credential(before, argument):
+        return f"{_PLAIN} ({before})"
+    return _assigned(argument)
+
+
+def _is_word(argument: str) -> bool:
+    """Tell whether an argument is nothing but the name of a flag or variable, fit to be shown."""
+    return len(argument) <= 60 and all(character in _NAME_CHARACTERS for character in argument)
+
+
+def _in_text(name: str, value: object) -> str | None:
+    """Say what credential a text of this name holds, be it one value or a whole file."""
+    if not isinstance(value, str) or not value:
+        return None
+    found = credential_form(value)
+    if found is None and is_literal_credential(name, value.strip()):
+        found = _PLAIN
+    return found or _assigned(value, name)
+
+
+def _assigned(value: str, key: str = "") -> str | None:
+    if "=" not in value and ":" not in value and "\n" not in value and " " not in value:
+        return None
+    name = assigned_credential(value, key)
+    return f"{_PLAIN} ({name})" if name else None
+
+
+def _form(value: object) -> str | None:
+    return credential_form(value) if isinstance(value, str) else None

@@ -55,7 +55,13 @@ _GIVEN = {
 """What Kubernetes puts into every namespace."""
 _PUT_BY_CLUSTER = frozenset({"istio-ca-root-cert", "openshift-service-ca.crt"})
 """ConfigMaps that a mesh or distribution puts into every namespace."""
-_CLUSTER_NAMESPACES = ("gke-managed-", "kube-", "openshift-")
+_CLUSTER_NAMESPACES = (
+    "gke-managed-",
+    "kube-node-lease",
+    "kube-public",
+    "kube-system",
+    "openshift-",
+)
 _STATEFUL_SETS = ("StatefulSet.apps", "StatefulSet.apps.kruise.io")
 _FILLED_IN = "kubernetes.io/service-account-token"
 
