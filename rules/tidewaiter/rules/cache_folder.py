@@ -5,7 +5,20 @@ https://specifications.freedesktop.org/basedir-spec/latest/
 
 from __future__ import annotations
 
+import marshal
 import os
+
+try:
+    from _blake2 import blake2b
+except ImportError:  # hashlib loads OpenSSL first, which takes 3 ms
+    from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_CHECKSUM = 16
 
 
 def cache_folder() -> str:
@@ -37,3 +50,36 @@ def replace_file(path: str, content: bytes) -> bool:
             pass
         return False
     return True
+
+
+def name_of(parts: Iterable[bytes]) -> str:
+    """Return the name of what depends on `parts`, each told apart from its neighbours."""
+    digest = blake2b(digest_size=20)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def read_data(path: str) -> Any:
+    """Return the plain data of a file, or None where there is nothing that can be trusted."""
+    try:
+        with open(path, "rb") as file:
+            stored = file.read()
+        checksum, content = stored[:_CHECKSUM], stored[_CHECKSUM:]
+        if blake2b(content, digest_size=_CHECKSUM).digest() != checksum:
+            return None
+        return marshal.loads(content)  # noqa: S302 - our own file in the user's own folder, checksummed
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+
+
+def write_data(path: str, value: Any, *, largest: int | None = None) -> bool:
+    """Store plain data with a checksum, unless it takes more than `largest` bytes.
+
+    Returns False where it is not stored; the next run is then merely as slow as this one.
+    """
+    content = marshal.dumps(value)
+    if largest is not None and len(content) > largest:
+        return False
+    return replace_file(path, blake2b(content, digest_size=_CHECKSUM).digest() + content)

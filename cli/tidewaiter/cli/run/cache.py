@@ -8,61 +8,37 @@ damaged is as good as none. The folder is kept under a size by dropping the entr
 
 from __future__ import annotations
 
-import marshal
 import os
 
-from tidewaiter.rules.cache_folder import cache_folder, replace_file
-
-try:
-    from _blake2 import blake2b
-except ImportError:  # hashlib loads OpenSSL first, which takes 3 ms
-    from hashlib import blake2b
+from tidewaiter.rules.cache_folder import cache_folder, read_data, write_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
 _SIZE_LIMIT = 256 * 1024 * 1024
-_CHECKSUM = 16
 
 
-def key_of(parts: Iterable[bytes]) -> str:
-    """Return the name of the entry that depends on `parts`, each told apart from its neighbours."""
-    digest = blake2b(digest_size=20)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def read_entry(key: str) -> Any:
+def read_entry(name: str) -> Any:
     """Return what was stored, or None where there is nothing that can be trusted."""
-    path = _path(key)
-    try:
-        with open(path, "rb") as file:
-            stored = file.read()
-        checksum, content = stored[:_CHECKSUM], stored[_CHECKSUM:]
-        if blake2b(content, digest_size=_CHECKSUM).digest() != checksum:
-            return None
-        os.utime(path)
-        return marshal.loads(content)  # noqa: S302 - our own file in the user's own folder, checksummed
-    except (OSError, ValueError, EOFError, TypeError):
-        return None
+    path = _path(name)
+    found = read_data(path)
+    if found is not None:
+        try:
+            os.utime(path)
+        except OSError:
+            pass
+    return found
 
 
-def write_entry(key: str, value: Any) -> None:
-    """Store plain data; where that fails the next run is merely as slow as this one."""
-    content = marshal.dumps(value)
-    if len(content) > _SIZE_LIMIT // 4:
-        return
-    stored = blake2b(content, digest_size=_CHECKSUM).digest() + content
-    if replace_file(_path(key), stored):
+def write_entry(name: str, value: Any) -> None:
+    """Store plain data, and drop the entries longest unused where all take too much."""
+    if write_data(_path(name), value, largest=_SIZE_LIMIT // 4):
         _drop_oldest()
 
 
-def _path(key: str) -> str:
-    return os.path.join(cache_folder(), "runs", f"{key}.bin")
+def _path(name: str) -> str:
+    return os.path.join(cache_folder(), "runs", f"{name}.bin")
 
 
 def _drop_oldest() -> None:

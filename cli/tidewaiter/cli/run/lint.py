@@ -6,6 +6,7 @@ import gc
 import os
 
 from tidewaiter.cli.result import LintFinding, LintResult, lint_error
+from tidewaiter.rules.cache_folder import name_of
 from tidewaiter.rules.catalogue import stamp
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.loading.sources import STDIN, discover, read_file
@@ -102,8 +103,6 @@ def _size(path: str) -> int:
 
 def _cache_key(job: Job, files: Sequence[SourceFile], complete: bool) -> str:
     """Name the run by all that its result depends on; "" where a file cannot be read."""
-    from tidewaiter.cli.run.cache import key_of
-
     facts = (
         __version__,
         stamp(),
@@ -121,7 +120,7 @@ def _cache_key(job: Job, files: Sequence[SourceFile], complete: bool) -> str:
             parts.append(read_file(file.path))
     except InputError:
         return ""
-    return key_of(parts)
+    return name_of(parts)
 
 
 def _plain(result: LintResult) -> tuple[object, ...]:

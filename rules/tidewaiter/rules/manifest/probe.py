@@ -35,6 +35,14 @@ def serving_containers(workload: Workload, *, sidecars: bool) -> Iterator[Contai
                 yield container
 
 
+def unprobed(workload: Workload, field: str, *, sidecars: bool) -> Iterator[tuple[Container, str]]:
+    """Yield the serving containers without a probe that asks something, and what they have instead."""
+    for container in serving_containers(workload, sidecars=sidecars):
+        stated = container.spec.get(field)
+        if handler_of(mapping(stated)) is None:
+            yield container, f"no {field}" if stated is None else f"a {field} that asks nothing"
+
+
 def handler_of(probe: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """Return what a probe does, as the handler's name and content, or None where it does nothing."""
     for name in HANDLERS:

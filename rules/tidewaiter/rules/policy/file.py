@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 
 from tidewaiter.rules import catalogue
-from tidewaiter.rules.cache_folder import cache_folder, replace_file
+from tidewaiter.rules.cache_folder import cache_folder, name_of, read_data, write_data
 from tidewaiter.rules.errors import InputError, PolicyError
 from tidewaiter.rules.loading.sources import read_file
 from tidewaiter.rules.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from tidewaiter.rules.policy.compiled import PlainPolicy
-
-_CHECKSUM = 16
 
 
 def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
@@ -32,13 +27,13 @@ def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
     except InputError as error:
         raise PolicyError(f"the policy cannot be read: {error.message}", file=path) from error
     stored = _cache_path(content) if use_cache else ""
-    plain = _read_cached(stored) if stored else None
+    plain = read_data(stored) if stored else None
     if plain is None:
         from tidewaiter.rules.policy.validation import validated
 
         plain = validated(content, path)
         if stored:
-            _write_cached(stored, plain)
+            write_data(stored, plain)
     return {**plain, "file": path}
 
 
@@ -68,32 +63,5 @@ def policy_warnings(plain: PlainPolicy) -> list[str]:
 
 
 def _cache_path(content: bytes) -> str:
-    from hashlib import blake2b
-
-    digest = blake2b(digest_size=20)
-    for part in (__version__.encode(), repr(catalogue.stamp()).encode(), content):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return os.path.join(cache_folder(), "policies", f"{digest.hexdigest()}.bin")
-
-
-def _read_cached(path: str) -> Any:
-    """Return what was stored, or None where there is nothing that can be trusted."""
-    from hashlib import blake2b
-
-    try:
-        with open(path, "rb") as file:
-            stored = file.read()
-        checksum, content = stored[:_CHECKSUM], stored[_CHECKSUM:]
-        if blake2b(content, digest_size=_CHECKSUM).digest() != checksum:
-            return None
-        return marshal.loads(content)  # noqa: S302 - our own file in the user's own folder, checksummed
-    except (OSError, ValueError, EOFError, TypeError):
-        return None
-
-
-def _write_cached(path: str, plain: PlainPolicy) -> None:
-    from hashlib import blake2b
-
-    content = marshal.dumps(dict(plain))
-    replace_file(path, blake2b(content, digest_size=_CHECKSUM).digest() + content)
+    name = name_of((__version__.encode(), repr(catalogue.stamp()).encode(), content))
+    return os.path.join(cache_folder(), "policies", f"{name}.bin")

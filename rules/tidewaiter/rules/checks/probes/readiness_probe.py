@@ -9,8 +9,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-prob
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import mapping
-from tidewaiter.rules.manifest.probe import handler_of, serving_containers
+from tidewaiter.rules.manifest.probe import unprobed
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
 TYPE_CHECKING = False
@@ -44,16 +43,16 @@ RULE = Rule(
     ),
 )
 
+_FIELD = "readinessProbe"
+
 
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each container without the probe."""
-    for container in serving_containers(workload, sidecars=context.parameters["sidecars"]):
-        stated = container.spec.get("readinessProbe")
-        if handler_of(mapping(stated)) is None:
-            what = "no readinessProbe" if stated is None else "a readinessProbe that asks nothing"
-            yield Violation(
-                f"{container.pointer}/readinessProbe",
-                f"container {container.name} has {what}",
-                container.name,
-            )
+    sidecars = context.parameters["sidecars"]
+    for container, state in unprobed(workload, _FIELD, sidecars=sidecars):
+        yield Violation(
+            f"{container.pointer}/{_FIELD}",
+            f"container {container.name} has {state}",
+            container.name,
+        )
