@@ -11,7 +11,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
 COMMANDS = {
@@ -61,9 +61,10 @@ def _run(words: list[str]) -> int:
     if not words or words[0] not in COMMANDS:
         return _without_command(make_parser(), words)
     parser = make_parser(words[0])
+    _check_action(parser, words)
     namespace, unknown = parser.parse_known_args(words)
     if unknown:
-        _unknown_option(parser, words[0], unknown[0])
+        _unknown_option(parser, words, unknown[0])
     from tidewaiter.rules.errors import TidewaiterError
 
     try:
@@ -104,16 +105,32 @@ def _without_command(parser: argparse.ArgumentParser, words: list[str]) -> int:
         parser.print_help(sys.stdout if words else sys.stderr)
         return 0 if words else EXIT_INCOMPLETE
     if words[0].startswith("-"):
-        _unknown_option(parser, "", words[0])
+        _unknown_option(parser, [], words[0])
     return parser.error(f"there is no command {words[0]!r}{_suggestion(words[0], list(COMMANDS))}")
 
 
-def _unknown_option(parser: argparse.ArgumentParser, command: str, word: str) -> NoReturn:
-    named = command or "COMMAND"
-    subparsers = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr] # noqa: SLF001
-    options: list[str] = []
-    if command and subparsers:
-        options = list(subparsers[command]._option_string_actions)  # type: ignore[index] # noqa: SLF001
+def _check_action(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Name the action of a command that may have been meant, as `check` in `tidewaiter policy`."""
+    subparser = _subparsers(parser)[words[0]]
+    actions = list(_subparsers(subparser))
+    if actions and words[1:] and not words[1].startswith("-") and words[1] not in actions:
+        nearest = _suggestion(words[1], actions) or f"; there are {', '.join(actions)}"
+        subparser.error(f"there is no action {words[1]!r}{nearest}")
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Return the parsers below one by their names; argparse has no public way to ask."""
+    group = parser._subparsers  # noqa: SLF001
+    return group._group_actions[0].choices if group is not None else {}  # type: ignore[return-value] # noqa: SLF001
+
+
+def _unknown_option(parser: argparse.ArgumentParser, words: list[str], word: str) -> NoReturn:
+    """Say that a word means nothing to the command, or its action, that `words` begin with."""
+    named, options, inner = "COMMAND", ["--help", "--version"], parser
+    while words and (below := _subparsers(inner).get(words[0])):
+        inner, words = below, words[1:]
+        options = list(inner._option_string_actions)  # noqa: SLF001
+        named = inner.prog.partition(" ")[2]
     what = "there is no option" if word.startswith("-") else "there is no use for"
     suggestion = _suggestion(word.partition("=")[0], options)
     parser.error(f"{what} {word!r}{suggestion}; see `tidewaiter {named} --help`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_show_gives_the_rules_of_an_object_and_why(
     assert "overrides           overrides[0] (line 9)" in text
     (line,) = [one for one in text.splitlines() if one.split()[:1] == ["pdb"]]
     assert line.split()[1] == "info"
-    assert line.endswith("rules.pdb: severity info")
+    assert line.endswith("rules.pdb (line 7): severity info")
 
 
 def test_show_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +111,74 @@ def test_show_of_an_object_that_is_not_there(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["policy", "show", "app.yaml", "--name", "web"]) == 2
-    assert "it holds Deployment payments/api, Service other/api" in capsys.readouterr().err
+    assert "there are Deployment payments/api, Service other/api" in capsys.readouterr().err
+
+
+def test_show_says_what_is_exempted_and_what_no_longer_is(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exemptions = """  exemptions:
+    - {match: {containers: [side]}, rules: [no-privileged], reason: old, expires: 2020-01-01}
+    - {match: {}, rules: [pdb], reason: can wait, expires: 9999-12-31}
+"""
+    Path("tidewaiter.yaml").write_text(POLICY + exemptions, encoding="utf-8")
+    manifest = MANIFEST.replace(
+        "namespace: payments}",
+        "namespace: payments, annotations: {tidewaiter.dev/ignore.image-digest: ''}}",
+    )
+    Path("app.yaml").write_text(manifest, encoding="utf-8")
+    assert main(["policy", "show", "app.yaml", "--kind", "Deployment"]) == 0
+    lines = {line.strip() for line in capsys.readouterr().out.splitlines()}
+    assert lines >= {
+        "no longer exempted for containers side since it expired on 2020-01-01 (line 12): old",
+        "exempted until 9999-12-31 (line 13): can wait",
+        "exempted (annotation): no reason given",
+    }
+
+
+def test_show_names_the_option_that_chose_the_profile(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["policy", "show", "--profile", "pss-restricted"]) == 0
+    assert "in profile pss-restricted (--profile)" in capsys.readouterr().out
+
+
+def test_show_reads_standard_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(MANIFEST.encode())))
+    assert main(["policy", "show", "-", "--name", "api", "--namespace", "other"]) == 0
+    assert capsys.readouterr().out.startswith("Policy for Service other/api\n")
+
+
+def test_show_prints_no_control_characters_of_a_manifest(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("app.yaml").write_text(
+        MANIFEST.replace("name: api, namespace: payments", 'name: "a\\e[2Jb"'), encoding="utf-8"
+    )
+    assert main(["policy", "show", "app.yaml"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["chek"], "there is no action 'chek'; did you mean 'check'?"),
+        (["xyzzy"], "there is no action 'xyzzy'; there are check, show, schema"),
+        (["show", "--nmae", "x"], "there is no option '--nmae'; did you mean '--name'?"),
+        (["check", "--name"], "there is no option '--name'; see `tidewaiter policy check --help`"),
+        (["show", "--kin", "x"], "there is no option '--kin'; did you mean '--kind'?"),
+        ([], "the following arguments are required: ACTION"),
+    ],
+)
+def test_a_mistake_in_the_call_is_a_sentence(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["policy", *words])
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_schema_is_a_json_schema(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ DAEMON = Resource(
 PLAIN: PlainPolicy = {
     "file": "tidewaiter.yaml",
     "rules": {"image-digest": {"severity": "warning"}, "no-latest-tag": {"enabled": False}},
+    "ruleLines": {"image-digest": 6, "no-latest-tag": 7},
     "overrides": [
         {
             "match": {"namespaces": ["kube-*"]},
@@ -67,7 +68,8 @@ def test_it_says_why() -> None:
     ports = states["no-host-ports"]
     assert ports.parameters == {"allowed": [9100]}
     assert ports.reasons[-1] == "overrides[0] (line 12): parameters allowed=[9100]"
-    assert states["no-host-path"].exemptions == (("reads logs", "2027-01-31", 20),)
+    (exemption,) = states["no-host-path"].exemptions
+    assert (exemption.reason, exemption.expires, exemption.line) == ("reads logs", "2027-01-31", 20)
     assert "hpa-bounds" not in states
 
 
@@ -77,4 +79,63 @@ def test_without_an_object_overrides_are_left_aside() -> None:
     assert found.overrides == ()
     assert states["image-digest"].severity == "warning"
     assert not states["no-latest-tag"].enabled
-    assert states["no-latest-tag"].reasons[-1] == "rules.no-latest-tag: enabled false"
+    assert states["no-latest-tag"].reasons[-1] == "rules.no-latest-tag (line 7): enabled false"
+    assert states["no-host-path"].exemptions == ()
+
+
+def test_a_rule_that_is_off_shows_the_settings_it_would_have() -> None:
+    stated: PlainPolicy = {
+        "rules": {
+            "no-host-ports": {"enabled": False, "severity": "info", "parameters": {"allowed": [80]}}
+        }
+    }
+    states = {state.name: state for state in effective_policy(Policy(stated), DAEMON).rules}
+    ports = states["no-host-ports"]
+    assert (ports.enabled, ports.severity, ports.parameters) == (False, "info", {"allowed": [80]})
+
+
+@pytest.mark.parametrize(("today", "expired"), [("2027-01-31", False), ("2027-02-01", True)])
+def test_an_exemption_holds_on_its_last_day(today: str, expired: bool) -> None:
+    found = effective_policy(Policy(PLAIN), DAEMON, today=today)
+    (exemption,) = next(state for state in found.rules if state.name == "no-host-path").exemptions
+    assert exemption.expired == expired
+
+
+def test_it_says_which_containers_an_exemption_is_for_and_what_annotations_permit() -> None:
+    exempted: PlainPolicy = {
+        "exemptions": [
+            {"match": {"containers": ["init-*"]}, "rules": ["no-privileged"], "reason": "mounts"}
+        ]
+    }
+    annotations = {"tidewaiter.dev/ignore.no-privileged": "loads a module"}
+    metadata = {**DAEMON.object["metadata"], "annotations": annotations}
+    daemon = Resource({**DAEMON.object, "metadata": metadata})
+    states = {state.name: state for state in effective_policy(Policy(exempted), daemon).rules}
+    by_policy, by_annotation = states["no-privileged"].exemptions
+    assert (by_policy.source, by_policy.containers) == ("policy", ("init-*",))
+    assert (by_annotation.source, by_annotation.reason) == ("annotation", "loads a module")
+    assert states["no-host-path"].exemptions == ()
+
+
+@pytest.mark.parametrize(
+    ("by_option", "source"), [(True, "--profile"), (False, "profile of the policy")]
+)
+def test_it_says_whether_the_file_or_the_option_chose_the_profile(
+    by_option: bool, source: str
+) -> None:
+    policy = Policy({"file": "tidewaiter.yaml", "profiles": ["pss-baseline"]})
+    found = effective_policy(policy, profile_option=by_option)
+    state = next(state for state in found.rules if state.name == "no-privileged")
+    assert state.reasons == (f"in profile pss-baseline ({source})",)
+
+
+def test_options_that_choose_rules_have_the_last_word() -> None:
+    policy = Policy(
+        {**PLAIN, "only": ["no-latest-tag", "no-privileged"], "skip": ["no-privileged"]}
+    )
+    states = {state.name: state for state in effective_policy(policy, DAEMON).rules}
+    assert states["no-latest-tag"].enabled
+    assert states["no-latest-tag"].reasons[-1] == "--only names it"
+    assert not states["no-privileged"].enabled
+    assert states["no-privileged"].reasons[-1] == "--skip names it"
+    assert states["no-host-path"].reasons[-1] == "--only leaves it out"

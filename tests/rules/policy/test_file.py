@@ -76,6 +76,7 @@ def test_everything_of_a_policy_is_read(tmp_path: Path) -> None:
             "no-latest-tag": {"enabled": False},
             "pdb": {"mode": "audit"},
         },
+        "ruleLines": {"image-digest": 10, "resource-limits": 11, "no-latest-tag": 12, "pdb": 13},
         "overrides": [
             {
                 "match": {

@@ -8,22 +8,28 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import PlainPolicy
-    from tidewaiter.rules.policy.explain import Effective, RuleState
+    from tidewaiter.rules.policy.explain import Effective, ObjectExemption, RuleState
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
-    check = actions.add_parser("check", help="report every mistake in a policy file")
+    check = actions.add_parser(
+        "check", help="report every mistake in a policy file", allow_abbrev=False
+    )
     check.add_argument(
         "file", nargs="?", metavar="FILE", help="default: tidewaiter.yaml here or above"
     )
-    show = actions.add_parser("show", help="show the rules that hold for an object, and why")
-    show.add_argument("path", nargs="?", metavar="FILE", help="manifest whose objects are meant")
+    show = actions.add_parser(
+        "show", help="show the rules that hold for an object, and why", allow_abbrev=False
+    )
+    show.add_argument(
+        "path", nargs="?", metavar="FILE", help="manifest of the objects, or - for stdin"
+    )
     show.add_argument("--kind", help="only objects of this kind")
     show.add_argument("--name", help="only objects of this name")
     show.add_argument("--namespace", help="only objects of this namespace")
@@ -32,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     show.add_argument("--all", action="store_true", help="also the rules that are switched off")
     show.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    actions.add_parser("schema", help="print the JSON Schema of policy files")
+    actions.add_parser("schema", help="print the JSON Schema of policy files", allow_abbrev=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +53,7 @@ def _schema() -> int:
 
     from tidewaiter.rules.policy.schema import policy_schema
 
-    print(json.dumps(policy_schema(), indent=2))
+    _print([json.dumps(policy_schema(), indent=2)])
     return 0
 
 
@@ -73,7 +79,7 @@ def _check(arguments: argparse.Namespace) -> int:
         "exemption": len(plain.get("exemptions", ())),
     }
     parts = [counted(number, what) for what, number in counts.items() if number]
-    print(f"{path}: valid: {', '.join([f'profile {profiles}', *parts])}")
+    _print([f"{path}: valid: {', '.join([f'profile {profiles}', *parts])}"])
     return 0
 
 
@@ -83,21 +89,38 @@ def _show(arguments: argparse.Namespace) -> int:
 
     policy = Policy(_policy(arguments))
     resources: list[Resource | None] = list(_resources(arguments, policy)) or [None]
-    shown = [(resource, effective_policy(policy, resource)) for resource in resources]
+    today, by_option = _today(), bool(arguments.profile)
+    shown = [
+        (resource, effective_policy(policy, resource, today=today, profile_option=by_option))
+        for resource in resources
+    ]
     if arguments.format == "json":
         import json
 
-        print(
-            json.dumps(
-                [_plain(resource, found, policy.file) for resource, found in shown], indent=2
-            )
-        )
+        objects = [_plain(resource, found, policy.file) for resource, found in shown]
+        _print([json.dumps(objects, indent=2)])
     else:
         lines: list[str] = []
         for resource, found in shown:
             lines += [*_text(resource, found, policy.file, with_off=arguments.all), ""]
-        print("\n".join(lines[:-1]))
+        _print(lines[:-1])
     return 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print in UTF-8 whatever the locale; names of files keep their bytes."""
+    from tidewaiter.cli.output.excerpt import printable
+
+    text = "".join(f"{line if chr(10) in line else printable(line)}\n" for line in lines)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
+def _today() -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _policy(arguments: argparse.Namespace) -> PlainPolicy:
@@ -141,7 +164,7 @@ def _resources(arguments: argparse.Namespace, policy: object) -> Iterator[Resour
     ]
     if not found:
         known = ", ".join(dict.fromkeys(map(repr, content.resources)))
-        raise InputError(f"no object of {arguments.path} is meant; it holds {known}")
+        raise InputError(f"no object here is meant; there are {known}", file=arguments.path)
     yield from found
 
 
@@ -172,9 +195,21 @@ def _state(state: RuleState, width: int) -> Iterator[str]:
     yield f"  {state.name:{width}}  {level:7}  {'; '.join(state.reasons)}"
     for name, value in state.parameters.items():
         yield f"  {'':{width}}           {name}: {_value(value)}"
-    for reason, expires, line in state.exemptions:
-        until = f" until {expires}" if expires else ""
-        yield f"  {'':{width}}           exempted{until} (line {line}): {reason}"
+    for exemption in state.exemptions:
+        yield f"  {'':{width}}           {_exemption(exemption)}"
+
+
+def _exemption(exemption: ObjectExemption) -> str:
+    parts = ["no longer exempted" if exemption.expired else "exempted"]
+    for what, globs in (("containers", exemption.containers), ("images", exemption.images)):
+        if globs:
+            parts.append(f"for {what} {', '.join(globs)}")
+    if exemption.expires:
+        parts.append(
+            f"{'since it expired on' if exemption.expired else 'until'} {exemption.expires}"
+        )
+    place = "annotation" if exemption.source == "annotation" else f"line {exemption.line}"
+    return f"{' '.join(parts)} ({place}): {exemption.reason or 'no reason given'}"
 
 
 def _value(value: object) -> str:
@@ -208,8 +243,16 @@ def _plain(resource: Resource | None, found: Effective, file: str) -> dict[str, 
                 "parameters": state.parameters,
                 "reasons": list(state.reasons),
                 "exemptions": [
-                    {"reason": reason, "expires": expires or None, "line": line}
-                    for reason, expires, line in state.exemptions
+                    {
+                        "source": exemption.source,
+                        "reason": exemption.reason,
+                        "expires": exemption.expires or None,
+                        "expired": exemption.expired,
+                        "line": exemption.line or None,
+                        "containers": list(exemption.containers),
+                        "images": list(exemption.images),
+                    }
+                    for exemption in state.exemptions
                 ],
             }
             for state in found.rules

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         kubernetesVersion: str
         failOn: str
         rules: dict[str, RuleSettings]
+        ruleLines: dict[str, int]
         overrides: list[Override]
         exemptions: list[PolicyExemption]
         admission: dict[str, Any]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tidewaiter.rules import catalogue
-from tidewaiter.rules.policy.compiled import DEFAULT_PROFILE
+from tidewaiter.rules.exemptions import annotation_exemptions, is_expired
+from tidewaiter.rules.policy.compiled import DEFAULT_PROFILE, applies_to_kind
 from tidewaiter.rules.policy.match import compile_match
-from tidewaiter.rules.record import record
+from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +17,28 @@ if TYPE_CHECKING:
 
 
 @record
+class ObjectExemption:
+    """An exemption of one rule that speaks of the object, whether or not the object breaks the rule.
+
+    `source` is "policy" or "annotation". `expires` is YYYY-MM-DD or "", `line` that of the policy file
+    or 0. Where `containers` or `images` are given, only findings on those containers are exempted.
+    """
+
+    source: str
+    reason: str
+    expires: str
+    expired: bool
+    line: int
+    containers: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@record
 class RuleState:
     """What the policy makes of one rule for an object.
 
-    `reasons` says why, the deciding one last; `exemptions` are those of the policy that cover the
-    object, as (reason, expiry or "", line), whether or not the object breaks the rule.
+    `reasons` says why, the deciding one last. Severity and parameters of a rule that is switched off are
+    those that it would have. Comments in the manifest exempt a place, not the object, and are left out.
     """
 
     name: str
@@ -29,7 +47,7 @@ class RuleState:
     mode: str
     parameters: dict[str, Any]
     reasons: tuple[str, ...]
-    exemptions: tuple[tuple[str, str, int], ...] = ()
+    exemptions: tuple[ObjectExemption, ...] = ()
 
 
 @record
@@ -43,51 +61,47 @@ class Effective:
     rules: tuple[RuleState, ...]
 
 
-def effective_policy(policy: Policy, resource: Resource | None = None) -> Effective:
+def effective_policy(
+    policy: Policy,
+    resource: Resource | None = None,
+    *,
+    today: str = "",
+    profile_option: bool = False,
+) -> Effective:
     """Return what holds for an object; without one, what holds where no override matches.
 
-    Rules that do not apply to the object's kind are left out.
+    Rules that do not apply to the object's kind are left out. `today` is YYYY-MM-DD; without it no
+    exemption counts as expired. `profile_option` tells that the profiles come from `--profile`.
     """
-    plain = policy.plain
     matching = [
         (index, override)
-        for index, override in enumerate(plain.get("overrides", ()))
+        for index, override in enumerate(policy.plain.get("overrides", ()))
         if resource is not None and compile_match(override.get("match", {})).matches(resource)
     ]
-    profiles, profile_source = _profiles(policy, matching)
+    profiles, profile_source = _profiles(policy, matching, profile_option=profile_option)
     settings = policy.settings(resource)
     names = settings.rules_for(resource) if resource is not None else tuple(settings.rules)
-    mode = settings.mode
     states = []
     for name, entry in catalogue.entries().items():
-        if resource is not None and not _applies(policy, resource, name):
+        if resource is not None and not applies_to_kind(
+            entry.applies_to, resource.kind_id, resource.workload is not None
+        ):
             continue
-        enabled = name in names
-        rule = catalogue.load(name)
-        severity, stated = settings.rules.get(name, (entry.severity, {}))
         held = [profile for profile in profiles if catalogue.in_profile(entry, profile)]
-        reasons = [
-            f"in profile {' and '.join(held)} ({profile_source})"
-            if held
-            else f"in none of the profiles {', '.join(profiles)} ({profile_source})"
-        ]
-        rule_mode = mode
-        for source, setting in _settings_of(policy, name, matching):
-            reasons.append(f"{source}: {_shown(setting)}")
-            rule_mode = setting.get("mode", rule_mode)
-        if plain.get("only"):
-            reasons.append("--only names it" if name in plain["only"] else "--only leaves it out")
-        if name in plain.get("skip", ()):
-            reasons.append("--skip names it")
+        where = f"profile {' and '.join(held)}" if held else _none_of(profiles)
         states.append(
-            RuleState(
-                name,
-                enabled,
-                severity,
-                rule_mode,
-                {**rule.defaults(), **stated},
-                tuple(reasons),
-                _exemptions(policy, name, resource),
+            _state(
+                policy,
+                RuleState(
+                    name=name,
+                    enabled=name in names,
+                    severity=entry.severity,
+                    mode=settings.mode,
+                    parameters=catalogue.load(name).defaults(),
+                    reasons=(f"in {where} ({profile_source})",),
+                    exemptions=_exemptions(policy, name, resource, today),
+                ),
+                matching,
             )
         )
     version = ".".join(map(str, policy.version))
@@ -95,9 +109,34 @@ def effective_policy(policy: Policy, resource: Resource | None = None) -> Effect
     return Effective(tuple(profiles), version, settings.level, places, tuple(states))
 
 
-def _profiles(policy: Policy, matching: list[tuple[int, Any]]) -> tuple[list[str], str]:
+def _none_of(profiles: list[str]) -> str:
+    return f"none of the profiles {', '.join(profiles)}"
+
+
+def _state(policy: Policy, state: RuleState, matching: list[tuple[int, Any]]) -> RuleState:
+    """Lay what the policy and the options say of a rule over what its profiles make of it."""
+    name, severity, mode, parameters = state.name, state.severity, state.mode, state.parameters
+    reasons = list(state.reasons)
+    for source, setting in _settings_of(policy, name, matching):
+        reasons.append(f"{source}: {_shown(setting)}")
+        severity = setting.get("severity", severity)
+        mode = setting.get("mode", mode)
+        parameters = {**parameters, **setting.get("parameters", {})}
+    only, skip = policy.plain.get("only"), policy.plain.get("skip", ())
+    if only:
+        reasons.append("--only names it" if name in only else "--only leaves it out")
+    if name in skip:
+        reasons.append("--skip names it")
+    return replace(
+        state, severity=severity, mode=mode, parameters=parameters, reasons=tuple(reasons)
+    )
+
+
+def _profiles(
+    policy: Policy, matching: list[tuple[int, Any]], *, profile_option: bool
+) -> tuple[list[str], str]:
     profiles = list(policy.plain.get("profiles") or ())
-    source = "profile of the policy" if policy.file else "--profile"
+    source = "--profile" if profile_option else "profile of the policy"
     if not profiles:
         profiles, source = [DEFAULT_PROFILE], "the default profile"
     for index, override in matching:
@@ -113,29 +152,49 @@ def _settings_of(
     found: list[tuple[str, dict[str, Any]]] = []
     stated = policy.plain.get("rules", {})
     if name in stated:
-        found.append((f"rules.{name}", dict(stated[name])))
+        line = policy.plain.get("ruleLines", {}).get(name)
+        place = f" (line {line})" if line else ""
+        found.append((f"rules.{name}{place}", dict(stated[name])))
     for index, override in matching:
         if name in override.get("rules", {}):
             found.append((f"overrides[{index}]{_line(override)}", dict(override["rules"][name])))
     return found
 
 
-def _applies(policy: Policy, resource: Resource, name: str) -> bool:
-    from tidewaiter.rules.policy.compiled import applies_to_kind
-
-    del policy
-    applies_to = catalogue.entries()[name].applies_to
-    return applies_to_kind(applies_to, resource.kind_id, resource.workload is not None)
-
-
 def _exemptions(
-    policy: Policy, name: str, resource: Resource | None
-) -> tuple[tuple[str, str, int], ...]:
-    return tuple(
-        (exemption.reason, exemption.expires or "", exemption.line)
-        for exemption, match in policy.exemptions
-        if name in exemption.rules and resource is not None and match.matches(resource)
-    )
+    policy: Policy, name: str, resource: Resource | None, today: str
+) -> tuple[ObjectExemption, ...]:
+    if resource is None:
+        return ()
+    found = []
+    for exemption, match in policy.exemptions:
+        if name in exemption.rules and match.matches(resource):
+            stated = policy.plain["exemptions"][exemption.index].get("match", {})
+            found.append(
+                ObjectExemption(
+                    source="policy",
+                    reason=exemption.reason,
+                    expires=exemption.expires or "",
+                    expired=is_expired(exemption, today),
+                    line=exemption.line,
+                    containers=tuple(stated.get("containers") or ()),
+                    images=tuple(stated.get("images") or ()),
+                )
+            )
+    for exemption in annotation_exemptions(resource):
+        if name in exemption.rules:
+            found.append(
+                ObjectExemption(
+                    "annotation",
+                    exemption.reason,
+                    "",
+                    expired=False,
+                    line=0,
+                    containers=(),
+                    images=(),
+                )
+            )
+    return tuple(found)
 
 
 def _line(row: Any) -> str:

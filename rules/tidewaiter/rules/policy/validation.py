@@ -269,6 +269,10 @@ def _plain(value: dict[str, Any], line_of: Callable[[str], int]) -> PlainPolicy:
         plain["kubernetesVersion"] = checked_version(spec.kubernetesVersion)
     if spec.profile is not None:
         plain["profiles"] = _profiles(spec.profile)
+    if "rules" in stated:
+        plain["ruleLines"] = {
+            name: line_of(f"/spec/rules/{escape(name)}") for name in stated["rules"]
+        }
     for key in ("overrides", "exemptions"):
         if key in stated:
             plain[key] = [
