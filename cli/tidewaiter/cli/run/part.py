@@ -237,20 +237,15 @@ def _span(finding: Finding, locator: Locator | None) -> tuple[int, int, int, int
 
 
 _PAYLOADS = frozenset({"ConfigMap", "Secret"})
-_CRD = "CustomResourceDefinition.apiextensions.k8s.io"
 
 
 def _slim(resource: Resource) -> Resource:
-    """Drop what no rule asks of another object: long texts of data, and schemas."""
+    """Drop what no rule asks of another object: long texts of data."""
     if resource.kind_id in _PAYLOADS:
         obj = dict(resource.object)
         for field in ("data", "stringData", "binaryData"):
             if isinstance(obj.get(field), dict):
                 obj[field] = dict.fromkeys(obj[field], "")
-    elif resource.kind_id == _CRD and isinstance(resource.object.get("spec"), dict):
-        spec = resource.object["spec"]
-        kept = {key: spec[key] for key in ("group", "names", "scope") if key in spec}
-        obj = {**resource.object, "spec": kept}
     else:
         return resource
     return Resource(

@@ -1,0 +1,93 @@
+"""A custom resource against the CustomResourceDefinition of the same run.
+
+A structural schema is read as the API server reads it: unknown fields are mistakes unless
+`x-kubernetes-preserve-unknown-fields` or `additionalProperties` lets them be, defaults count as present,
+`x-kubernetes-int-or-string` and `x-kubernetes-embedded-resource` are understood, lists marked as `set` or
+`map` hold nothing twice. A rule in `x-kubernetes-validations` is CEL: see `expression_mistakes`.
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
+"""
+
+from __future__ import annotations
+
+from tidewaiter.rules.manifest.api_version import group_of
+from tidewaiter.rules.manifest.fields import dig, mapping, sequence
+from tidewaiter.rules.record import record, replace
+from tidewaiter.rules.schema import definitions
+from tidewaiter.rules.schema.structural import structural_mistakes
+from tidewaiter.rules.schema.validate import Mistake, mistakes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.resource import Resource
+
+_CRD = "CustomResourceDefinition.apiextensions.k8s.io"
+_OBJECT_META = "machinery.meta.v1.ObjectMeta"
+_IMPLIED = ("apiVersion", "kind", "metadata")
+
+
+@record
+class ServedDefinition:
+    """A CustomResourceDefinition that names a kind: the versions it serves, and each one's schema."""
+
+    name: str
+    schemas: dict[str, dict[str, Any] | None]
+    prunes: bool
+
+
+def served_definition(resource: Resource, inventory: Inventory) -> ServedDefinition | None:
+    """Return the definition of a custom resource's kind among the manifests, or None."""
+    key = (group_of(resource.api_version), resource.kind)
+    found = inventory.lookup(_CRD, None, _kinds_of, key)
+    return _served(found[0]) if found else None
+
+
+def custom_mistakes(resource: Resource, definition: ServedDefinition) -> Iterator[Mistake]:
+    """Yield what does not fit the definition."""
+    version = resource.api_version.rpartition("/")[2]
+    if version not in definition.schemas:
+        served = ", ".join(definition.schemas) or "none"
+        yield Mistake(
+            "/apiVersion", f"{definition.name} serves no version {version!r}, but {served}"
+        )
+        return
+    schema = definition.schemas[version]
+    metadata = resource.object.get("metadata")
+    if isinstance(metadata, dict):
+        for mistake in mistakes(metadata, _OBJECT_META, definitions.NEWEST[1]):
+            yield replace(mistake, pointer=f"/metadata{mistake.pointer}")
+    if schema is None:
+        return
+    properties = mapping(schema.get("properties"))
+    inner = {
+        **schema,
+        "properties": {
+            **properties,
+            **{name: {"x-kubernetes-preserve-unknown-fields": True} for name in _IMPLIED},
+        },
+    }
+    yield from structural_mistakes(resource.object, inner, prunes=definition.prunes)
+
+
+def _kinds_of(definition: Resource) -> tuple[tuple[str, str], ...]:
+    spec = definition.spec
+    return ((str(spec.get("group", "")), str(dig(spec, "names", "kind") or "")),)
+
+
+def _served(definition: Resource) -> ServedDefinition:
+    spec = definition.spec
+    common = dig(spec, "validation", "openAPIV3Schema")
+    schemas: dict[str, dict[str, Any] | None] = {}
+    rows = sequence(spec.get("versions")) or [{"name": spec.get("version"), "served": True}]
+    for row in map(mapping, rows):
+        if row.get("served") is not False:
+            stated = dig(row, "schema", "openAPIV3Schema") or common
+            schemas[str(row.get("name"))] = stated if isinstance(stated, dict) else None
+    return ServedDefinition(
+        definition.name,
+        schemas,
+        prunes=definition.api_version.endswith("/v1") or spec.get("preserveUnknownFields") is False,
+    )
