@@ -1,14 +1,16 @@
 """Containers add none but the usual capabilities.
 
 Restricted fields: securityContext.capabilities.add of containers, initContainers and ephemeralContainers.
-Allowed values: undefined, and the list below.
+Allowed values: undefined, and the list below. At level restricted drop-all-capabilities takes the place of
+this control from 1.22, so from 1.25 neither is asked of Windows pods there.
 https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 """
 
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import dig, quoted, sequence
+from tidewaiter.rules.manifest.fields import dig, quoted
+from tidewaiter.rules.manifest.pod_security import exempt_as_windows
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
@@ -61,13 +63,23 @@ _ALLOWED = frozenset(
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each capability that is added and not on the list."""
-    del context
+    if context.level == "restricted" and exempt_as_windows(workload, context.version):
+        return
     for container in workload.containers:
-        added = sequence(dig(container.security_context, "capabilities", "add"))
+        added = dig(container.security_context, "capabilities", "add")
+        pointer = f"{container.pointer}/securityContext/capabilities/add"
+        if not isinstance(added, list):
+            if added is not None:
+                yield Violation(
+                    pointer,
+                    f"container {container.name} adds the capabilities {quoted(added)}, which is no list",
+                    container.name,
+                )
+            continue
         for index, capability in enumerate(added):
             if not isinstance(capability, str) or capability not in _ALLOWED:
                 yield Violation(
-                    f"{container.pointer}/securityContext/capabilities/add/{index}",
+                    f"{pointer}/{index}",
                     f"container {container.name} adds the capability {quoted(capability)}",
                     container.name,
                 )

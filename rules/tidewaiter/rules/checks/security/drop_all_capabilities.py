@@ -48,16 +48,21 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     for container in workload.containers:
         capabilities = mapping(container.security_context.get("capabilities"))
         pointer = f"{container.pointer}/securityContext/capabilities"
-        dropped = sequence(capabilities.get("drop"))
-        if "ALL" not in dropped:
-            names = ", ".join(quoted(name) for name in dropped[:5])
-            state = f"drops only {names}" if dropped else "drops no capabilities"
+        dropped = capabilities.get("drop")
+        if "ALL" not in sequence(dropped):
             yield Violation(
                 f"{pointer}/drop",
-                f"container {container.name} {state} where ALL is asked for",
+                f"container {container.name} {_dropped(dropped)} where ALL is asked for",
                 container.name,
             )
-        for index, name in enumerate(sequence(capabilities.get("add"))):
+        added = capabilities.get("add")
+        if added is not None and not isinstance(added, list):
+            yield Violation(
+                f"{pointer}/add",
+                f"container {container.name} adds the capabilities {quoted(added)}, which is no list",
+                container.name,
+            )
+        for index, name in enumerate(sequence(added)):
             if name != "NET_BIND_SERVICE":
                 yield Violation(
                     f"{pointer}/add/{index}",
@@ -65,3 +70,12 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                     "NET_BIND_SERVICE may be added",
                     container.name,
                 )
+
+
+def _dropped(stated: object) -> str:
+    if isinstance(stated, list):
+        names = ", ".join(quoted(name) for name in stated[:5])
+        return f"drops only {names}" if names else "drops no capabilities"
+    return (
+        "drops no capabilities" if stated is None else f"drops {quoted(stated)}, which is no list,"
+    )

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.pod_security import (
     owner,
     relaxed_by_user_namespace,
@@ -47,12 +48,17 @@ RULE = Rule(
 
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
-    """Yield one violation for the pod and each container whose runAsUser is 0."""
+    """Yield one violation for the pod and each container whose runAsUser is 0 or no number."""
     if context.version < (1, 23) or relaxed_by_user_namespace(workload, context.version):
         return
     for stated, pointer, container in security_contexts(workload):
         user = stated.get("runAsUser")
-        if user == 0 and not isinstance(user, bool):
-            yield Violation(
-                f"{pointer}/runAsUser", f"{owner(container)} runs as root (runAsUser: 0)", container
-            )
+        if user is None:
+            continue
+        if isinstance(user, bool) or not isinstance(user, int | float):
+            message = f"{owner(container)} has the runAsUser {quoted(user)}, which is no number"
+        elif user == 0:
+            message = f"{owner(container)} runs as root (runAsUser: {quoted(user)})"
+        else:
+            continue
+        yield Violation(f"{pointer}/runAsUser", message, container)

@@ -11,7 +11,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import escape, mapping, quoted
+from tidewaiter.rules.manifest.fields import escape, quoted
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows, owner, security_contexts
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
@@ -59,13 +59,14 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     for stated, pointer, container in security_contexts(workload):
         profile = stated.get("seccompProfile")
         if profile is not None:
-            kind = mapping(profile).get("type")
+            # A profile that is no mapping is quoted itself: it has no type to quote.
+            kind = profile.get("type") if isinstance(profile, dict) else profile
             is_set_for_pod = is_set_for_pod or container is None
-            if kind not in _ALLOWED:
+            if kind not in _ALLOWED or not isinstance(profile, dict):
                 yield Violation(
                     f"{pointer}/seccompProfile/type",
                     f"{owner(container)} has the seccomp profile {quoted(kind)}, not one of "
-                    f"{' or '.join(_ALLOWED)}",
+                    f"type {' or '.join(_ALLOWED)}",
                     container,
                 )
         elif is_restricted and container is not None and not is_set_for_pod:
