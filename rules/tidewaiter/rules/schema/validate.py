@@ -7,6 +7,8 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tidewaiter.rules.manifest.fields import escape, quoted
 from tidewaiter.rules.manifest.quantity import quantity_of
 from tidewaiter.rules.record import record
@@ -14,8 +16,10 @@ from tidewaiter.rules.schema import definitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
+
+    Test = Callable[[Any], bool]
 
 _INT32 = 2**31
 _INT64 = 2**63
@@ -37,7 +41,79 @@ class Mistake:
 
 def mistakes(obj: dict[str, Any], definition: str, minor: int) -> Iterator[Mistake]:
     """Yield what does not fit the definition in Kubernetes 1.`minor`, in the object's order."""
-    yield from _in_mapping(obj, definition, minor, "")
+    # Nearly every object fits, and that is found out in a third of the time that it takes to say where
+    # one does not.
+    if not _test_of(f".{definition}", minor)(obj):
+        yield from _in_mapping(obj, definition, minor, "")
+
+
+@lru_cache(maxsize=8192)
+def _test_of(type_code: str, minor: int) -> Test:
+    """Return what tells whether a value, not null, is of a type."""
+    first = type_code[0]
+    if first == ".":
+        return _test_of_definition(type_code[1:], minor)
+    if first == "[":
+        return _test_of_list(type_code[1:], minor)
+    if first == "{":
+        return _test_of_map(type_code[1:], minor)
+    return _SCALARS[type_code]
+
+
+class _FieldTests(dict[str, "Test | None"]):
+    """The tests of a definition's fields, each made when it is first asked for; definitions refer back."""
+
+    __slots__ = ("_minor", "_types")
+
+    def __init__(self, types: Mapping[str, str], minor: int) -> None:
+        super().__init__()
+        self._types = types
+        self._minor = minor
+
+    def __missing__(self, name: str) -> Test | None:
+        type_code = self._types.get(name)
+        test = None if type_code is None else _test_of(type_code, self._minor)
+        if test is not None:
+            # Unknown names are the manifest's own: keeping them would let them pile up.
+            self[name] = test
+        return test
+
+
+def _test_of_definition(definition: str, minor: int) -> Test:
+    types, required = definitions.fields_in(definition, minor)
+    tests = _FieldTests(types, minor)
+    needed = tuple(name for name in required if not _may_be_left_out(definition, name))
+
+    def fits(value: Any) -> bool:
+        if not isinstance(value, dict):
+            return False
+        for name, inner in value.items():
+            test = tests[name]
+            if test is None or (inner is not None and not test(inner)):
+                return False
+        return not needed or all(value.get(name) is not None for name in needed)
+
+    return fits
+
+
+def _test_of_list(type_code: str, minor: int) -> Test:
+    test = _test_of(type_code, minor)
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, list) and all(inner is None or test(inner) for inner in value)
+
+    return fits
+
+
+def _test_of_map(type_code: str, minor: int) -> Test:
+    test = _test_of(type_code, minor)
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            inner is None or test(inner) for inner in value.values()
+        )
+
+    return fits
 
 
 def _in_mapping(
@@ -100,9 +176,14 @@ def _unknown_field(name: str, definition: str, minor: int, pointer: str) -> Mist
         return Mistake(
             place, f"{kind} has no field {name!r} in Kubernetes 1.{minor}; {_when(spans, minor)}"
         )
-    nearest = nearest_field(name, definitions.fields_in(definition, minor)[0])
+    nearest = _nearest_in(name, definition, minor)
     hint = f"; did you mean {nearest!r}?" if nearest else ""
     return Mistake(place, f"{kind} has no field {name!r}{hint}", nearest)
+
+
+@lru_cache(maxsize=1024)
+def _nearest_in(name: str, definition: str, minor: int) -> str:
+    return nearest_field(name, definitions.fields_in(definition, minor)[0])
 
 
 def nearest_field(name: str, known: Iterable[str]) -> str:
@@ -200,7 +281,7 @@ def is_time(value: Any) -> bool:
     return len(value) > len("2026-01-01") and value[10] in "Tt"
 
 
-_SCALARS: dict[str, Callable[[Any], bool]] = {
+_SCALARS: dict[str, Test] = {
     "s": lambda value: isinstance(value, str),
     "b": lambda value: value is True or value is False,
     "i": lambda value: _is_int(value, _INT32),
