@@ -17,8 +17,8 @@ from tidewaiter.rules.schema.definitions import (
     OLDEST,
     definition_of,
     kinds_of_group_version,
-    versions_of,
 )
+from tidewaiter.rules.schema.lifecycle import lifecycle_of
 from tidewaiter.rules.schema.validate import mistakes
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     elif definition is not None:
         for mistake in mistakes(resource.object, definition, context.version[1]):
             yield _violation(mistake)
-    elif not versions_of(resource.api_version, resource.kind):
+    elif lifecycle_of(resource.api_version, resource.kind) is None:
         yield from _unknown_kind(resource, context)
 
 
