@@ -121,6 +121,7 @@ _ELSEWHERE = (
 """How a value begins, in small letters, that is a path, a variable, a hash, or names what is elsewhere."""
 _INSIDE = ("$(", "${", "{{", "}}", "<", "*****", "xxxx", "XXXX", "...", "…")
 """What only placeholders have inside."""
+_LEAST_WORD = 12
 _LEAST_RANDOM = 12
 _LEAST_ENTROPY = 4.0
 """Bits per character: random base64 of 40 characters has 4.6, words in camel case have less than 4."""
@@ -140,11 +141,12 @@ def credential_form(text: str) -> str | None:
     return None
 
 
-def is_literal_credential(name: str, value: str) -> bool:
+def is_literal_credential(name: str, value: str, *, in_variable: bool = False) -> bool:
     """Tell whether a value that is given under this name is a credential itself.
 
     A name of passwords is enough, unless the value is a placeholder, a path or a reference; under names of
-    tokens and keys the value has to look random, since names of objects stand there as well.
+    tokens and keys the value has to look random, since names of objects stand there as well. In an
+    environment variable (`in_variable`) a long word is enough, as names of objects have hyphens.
     """
     kind = kind_of_name(name[:200])
     if not kind or is_placeholder(value) or "://" in value:
@@ -154,6 +156,8 @@ def is_literal_credential(name: str, value: str) -> bool:
     if kind == "password":
         return not ("/" in value and "#" in value)
     if kind == "valued" and not _may_be_object_name(value):
+        return True
+    if in_variable and len(value) >= _LEAST_WORD and value.isalnum():
         return True
     return _looks_random(value)
 

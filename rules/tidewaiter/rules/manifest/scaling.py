@@ -26,6 +26,7 @@ SCALABLE = (
     "Rollout.argoproj.io",
     "CloneSet.apps.kruise.io",
     "StatefulSet.apps.kruise.io",
+    "DeploymentConfig.apps.openshift.io",
 )
 """Kinds with a number of replicas that a scaler may set."""
 _GROUPS_OF_BARE_KINDS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "ReplicaSet": "apps/v1"}

@@ -32,6 +32,7 @@ POD_SPECS: dict[str, str] = {
     "CloneSet.apps.kruise.io": _TEMPLATE,
     "StatefulSet.apps.kruise.io": _TEMPLATE,
     "DaemonSet.apps.kruise.io": _TEMPLATE,
+    "DeploymentConfig.apps.openshift.io": _TEMPLATE,
 }
 """Where each kind keeps its pod spec, by kind id, as a JSON pointer."""
 
@@ -46,6 +47,7 @@ _LONG_RUNNING = frozenset(
         "CloneSet.apps.kruise.io",
         "StatefulSet.apps.kruise.io",
         "DaemonSet.apps.kruise.io",
+        "DeploymentConfig.apps.openshift.io",
     }
 )
 _REPLICATED = frozenset(
@@ -55,6 +57,7 @@ _REPLICATED = frozenset(
         "Rollout.argoproj.io",
         "CloneSet.apps.kruise.io",
         "StatefulSet.apps.kruise.io",
+        "DeploymentConfig.apps.openshift.io",
     }
 )
 
@@ -127,8 +130,10 @@ class Workload:
         self.pod_spec = pod_spec
         self.pod_pointer = pod_pointer
         self.template_pointer = pod_pointer.rpartition("/")[0]
-        metadata = mapping(dig(resolve(resource.object, self.template_pointer), "metadata"))
-        self.pod_labels: dict[str, Any] = mapping(metadata.get("labels"))
+        template = resolve(resource.object, self.template_pointer)
+        metadata = mapping(dig(template, "metadata"))
+        labels = metadata.get("labels") if template is not None else _selected_labels(resource)
+        self.pod_labels: dict[str, Any] = mapping(labels)
         self.pod_annotations: dict[str, Any] = mapping(metadata.get("annotations"))
         self.containers: tuple[Container, ...] = tuple(
             Container(spec, field, index, pod_pointer)
@@ -176,4 +181,11 @@ def workload_of(resource: Resource, pod_specs: dict[str, str] | None = None) -> 
     if pointer is None:
         return None
     pod_spec = resolve(resource.object, pointer)
+    if pod_spec is None and pointer == _TEMPLATE and _selected_labels(resource):
+        # A controller that lacks its pod spec is refused, but what it selects says which pods it means.
+        pod_spec = {}
     return Workload(resource, pod_spec, pointer) if isinstance(pod_spec, dict) else None
+
+
+def _selected_labels(resource: Resource) -> dict[str, Any]:
+    return mapping(dig(resource.object, "spec", "selector", "matchLabels"))

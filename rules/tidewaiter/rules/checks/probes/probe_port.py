@@ -1,9 +1,9 @@
 """A probe's port is one that is declared.
 
 Restricted fields: httpGet.port, tcpSocket.port and grpc.port of livenessProbe, readinessProbe and
-startupProbe. Allowed: the name of a port of the container; a number that a container of the pod declares
-(they share one network namespace). With hostNetwork any number will do: to declare a port is to reserve
-it on the node. Knative fills in the port 8080, and a probe's port where it is left out or 0.
+startupProbe. Allowed: the name of a port of the container; a number that it declares, or where it declares
+none, another container of the pod (they share one network namespace). With hostNetwork any number will do:
+to declare a port is to reserve it on the node. Knative fills in the port 8080, and a probe's port where it is left out or 0.
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
 """
 
@@ -16,7 +16,7 @@ from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
@@ -75,7 +75,12 @@ def _problem(port: object, container: Container, workload: Workload) -> str:
     if not isinstance(port, int) or isinstance(port, bool):
         # What is no port at all is for valid-quantity to report.
         return ""
-    if workload.pod_spec.get("hostNetwork") is True or port in _declared(workload):
+    if workload.pod_spec.get("hostNetwork") is True:
+        return ""
+    own = _declared([container], workload)
+    if own:
+        return "" if port in own else f"asks the port {port}, which it does not declare"
+    if port in _declared(workload.containers, workload):
         return ""
     return f"asks the port {port}, which no container of the pod declares"
 
@@ -84,10 +89,10 @@ def _is_number(port: str) -> bool:
     return port.isascii() and port.isdigit() and len(port) <= len("65535")
 
 
-def _declared(workload: Workload) -> set[object]:
+def _declared(containers: Sequence[Container], workload: Workload) -> set[object]:
     declared: set[object] = {
         port.get("containerPort")
-        for container in workload.containers
+        for container in containers
         for port, _ in items(container.spec.get("ports"), "")
         if isinstance(port.get("containerPort"), int)
     }

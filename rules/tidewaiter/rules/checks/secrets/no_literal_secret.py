@@ -110,7 +110,7 @@ def _in_last_applied(value: object) -> str | None:
 
 def _environment(container: Container) -> Iterator[Violation]:
     for variable, pointer in items(container.spec.get("env"), f"{container.pointer}/env"):
-        found = _in_text(text(variable.get("name")), variable.get("value"))
+        found = _in_text(text(variable.get("name")), variable.get("value"), in_variable=True)
         if found:
             yield Violation(
                 f"{pointer}/value",
@@ -166,12 +166,12 @@ def _is_word(argument: str) -> bool:
     return len(argument) <= 60 and all(character in _NAME_CHARACTERS for character in argument)
 
 
-def _in_text(name: str, value: object) -> str | None:
+def _in_text(name: str, value: object, *, in_variable: bool = False) -> str | None:
     """Say what credential a text of this name holds, be it one value or a whole file."""
     if not isinstance(value, str) or not value:
         return None
     found = credential_form(value)
-    if found is None and is_literal_credential(name, value.strip()):
+    if found is None and is_literal_credential(name, value.strip(), in_variable=in_variable):
         found = _PLAIN
     return found or _assigned(value, name)
 
