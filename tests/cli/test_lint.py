@@ -343,3 +343,34 @@ def test_a_credential_is_shown_by_no_finding(
         done = capsys.readouterr()
         assert "A_PASSWORD" in done.out
         assert "hunter" not in done.out + done.err
+
+
+def test_custom_resources_are_held_against_schemas_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    games, shops = Path("schemas/example.com"), Path("schemas")
+    games.mkdir(parents=True)
+    spec = {
+        "type": "object",
+        "properties": {"size": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    schema = json.dumps({"type": "object", "properties": {"spec": spec}})
+    (games / "game_v1.json").write_text(schema, encoding="utf-8")
+    (shops / "shop-example-v1.json").write_text(schema, encoding="utf-8")
+    Path("objects.yaml").write_text(
+        "apiVersion: example.com/v1\nkind: Game\nmetadata: {name: a}\nspec: {sise: 1}\n---\n"
+        "apiVersion: example.org/v1\nkind: Shop\nmetadata: {name: a}\nspec: {size: big}\n",
+        encoding="utf-8",
+    )
+    arguments = ["lint", "objects.yaml", "--only", "valid-schema", "-q"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--show", "unknown"]) == 0
+    assert capsys.readouterr().out.count("no CustomResourceDefinition of") == 2
+    assert main([*arguments, "--schema-location", "schemas"]) == 1
+    found = capsys.readouterr().out
+    assert "objects.yaml:4:14: error: spec has no field 'sise'; did you mean 'size'?" in found
+    (shops / "what.json").write_text(schema, encoding="utf-8")
+    assert main([*arguments, "--schema-location", "schemas"]) == 2
+    assert "schemas/what.json: error: its name does not say" in capsys.readouterr().err

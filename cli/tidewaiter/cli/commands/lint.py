@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--skip", action="append", metavar="RULE", help="do not run this rule; may be repeated")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
     add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
     add("--format", choices=FORMATS, default="text", help="form of the report (default: text)")
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
     add("--report", action="append", metavar="FORMAT=FILE", help="one more report; repeatable")
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
         inventory=_inventory(arguments.inventory),
+        schemas=tuple(arguments.schema_location or ()),
         plain_policy=plain,
         jobs=arguments.jobs or _cores(),
         today=_today(),

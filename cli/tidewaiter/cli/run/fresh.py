@@ -43,9 +43,11 @@ def judge_files(
     says whether the files are a set.
     """
     extra, inventory_errors = _inventory(job, files)
-    errors = [*errors, *inventory_errors]
+    complete = complete and not errors and not inventory_errors
+    schemas, schema_errors = _schemas(job, len(files) + len(extra))
+    extra += schemas
+    errors = [*errors, *inventory_errors, *schema_errors]
     policy = Policy(job.plain_policy)
-    complete = complete and not errors
     answers = _answers(job, policy, files, sizes, contents, extra, complete, progress)
     return _result(job, policy, files, answers, errors, complete)
 
@@ -168,4 +170,23 @@ def _inventory(
             (len(linted) + place, one.object, one.file, one.document, one.prefix)
             for one in content.resources
         )
+    return rows, errors
+
+
+def _schemas(job: Job, place: int) -> tuple[list[PlainResource], list[LintError]]:
+    """Read the definitions of `--schema-location`, behind all other objects."""
+    if not job.schemas:
+        return [], []
+    from tidewaiter.rules.schema.locations import definitions_in
+
+    found = discover(job.schemas, job.exclude)
+    errors = [lint_error(error) for error in found.errors]
+    rows: list[PlainResource] = []
+    for file in found.files:
+        try:
+            definitions = definitions_in(read_file(file.path), file.path)
+        except InputError as error:
+            errors.append(lint_error(error))
+            continue
+        rows.extend((place, definition, file.path, 0, "") for definition in definitions)
     return rows, errors

@@ -30,12 +30,13 @@ _CACHE_ABOVE_BYTES = 100_000
 class Job:
     """What to lint: paths, patterns to leave out, inventory paths, the policy in its plain form.
 
-    `jobs` is the number of processes at most; `today` is YYYY-MM-DD.
+    `schemas` are files and folders with further schemas of custom resources. `jobs` is the number of processes at most; `today` is YYYY-MM-DD.
     """
 
     paths: tuple[str, ...]
     exclude: tuple[str, ...]
     inventory: tuple[str, ...]
+    schemas: tuple[str, ...]
     plain_policy: PlainPolicy
     jobs: int
     today: str
@@ -110,10 +111,16 @@ def _cache_key(job: Job, files: Sequence[SourceFile], complete: bool) -> str:
         job.today,
         complete,
         job.inventory,
+        job.schemas,
         os.getcwd(),
     )
     parts = [repr(facts).encode()]
-    inventory = discover(job.inventory, job.exclude).files if job.inventory else ()
+    inventory = [
+        file
+        for paths in (job.inventory, job.schemas)
+        if paths
+        for file in discover(paths, job.exclude).files
+    ]
     try:
         for file in (*files, *inventory):
             parts.append(f"{file.explicit} {file.path}".encode("utf-8", "surrogateescape"))

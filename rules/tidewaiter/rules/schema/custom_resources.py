@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.resource import Resource
 
-_CRD = "CustomResourceDefinition.apiextensions.k8s.io"
+CRD = "CustomResourceDefinition.apiextensions.k8s.io"
 _OBJECT_META = "machinery.meta.v1.ObjectMeta"
 _IMPLIED = ("apiVersion", "kind", "metadata")
 
@@ -39,10 +39,23 @@ class ServedDefinition:
 
 
 def served_definition(resource: Resource, inventory: Inventory) -> ServedDefinition | None:
-    """Return the definition of a custom resource's kind among the manifests, or None."""
-    key = (group_of(resource.api_version), resource.kind)
-    found = inventory.lookup(_CRD, None, _kinds_of, key)
-    return _served(found[0]) if found else None
+    """Return the definition of a custom resource's kind among the manifests, or None.
+
+    Definitions made of the schemas of a folder have one version each and are taken together.
+    """
+    group = group_of(resource.api_version)
+    found = inventory.lookup(CRD, None, _kinds_of, (group, resource.kind.lower()))
+    if not found and group:
+        found = inventory.lookup(
+            CRD, None, _kinds_of, (group.partition(".")[0], resource.kind.lower())
+        )
+    if not found:
+        return None
+    served = [_served(one) for one in found]
+    schemas = {
+        version: schema for one in reversed(served) for version, schema in one.schemas.items()
+    }
+    return ServedDefinition(served[0].name, schemas, served[0].prunes)
 
 
 def custom_mistakes(resource: Resource, definition: ServedDefinition) -> Iterator[Mistake]:
@@ -74,7 +87,7 @@ def custom_mistakes(resource: Resource, definition: ServedDefinition) -> Iterato
 
 def _kinds_of(definition: Resource) -> tuple[tuple[str, str], ...]:
     spec = definition.spec
-    return ((str(spec.get("group", "")), str(dig(spec, "names", "kind") or "")),)
+    return ((str(spec.get("group", "")), str(dig(spec, "names", "kind") or "").lower()),)
 
 
 def _served(definition: Resource) -> ServedDefinition:

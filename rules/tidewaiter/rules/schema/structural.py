@@ -59,8 +59,12 @@ def _type_problem(value: Any, schema: Schema) -> str:
         fits = isinstance(value, str) or _is_integer(value)
         return "" if fits else "integer or string"
     wanted = schema.get("type")
-    test = _TYPES.get(wanted) if isinstance(wanted, str) else None
-    return "" if test is None or test(value) else str(wanted)
+    names = (
+        [wanted] if isinstance(wanted, str) else [one for one in sequence(wanted) if one != "null"]
+    )
+    tests = [_TYPES.get(name) if isinstance(name, str) else None for name in names]
+    fits = not tests or any(test is None or test(value) for test in tests)
+    return "" if fits else " or ".join(map(str, names))
 
 
 def _mapping(
