@@ -157,7 +157,7 @@ def _is_internal_on_aws(resource: Resource) -> bool:
         return str(internal).lower() not in ("", "false")
     return (
         resource.spec.get("loadBalancerClass") in _AWS_CLASSES
-        or annotations.get(_AWS_TYPE) == "external"
+        or annotations.get(_AWS_TYPE) in ("external", "nlb-ip")
     )
 
 
