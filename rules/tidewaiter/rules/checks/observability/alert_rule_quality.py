@@ -3,7 +3,8 @@
 Restricted kind: PrometheusRule of the Prometheus operator. Allowed: each alerting rule of spec.groups has
 `expr`, a `for` (or `keep_firing_for`), the label `severity` (its own or its group's) and the annotation
 `summary`. A `for` of 0s is a decision and fine. Left out are recording rules, and alerts that always fire on
-purpose, which watch the way of alerts itself.
+purpose, which watch the way of alerts itself; alerts of severity `none`, which only inhibit others, need no
+`for`.
 https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
 """
 
@@ -47,7 +48,9 @@ RULE = Rule(
     applies_to=("PrometheusRule.monitoring.coreos.com",),
 )
 
-_ALWAYS = frozenset({"vector(1)", "1", "absent(nonexistent_metric)"})
+_ALWAYS = frozenset({"vector(1)", "1"})
+_NOBODY = "none"
+"""The severity of alerts that only inhibit others: they go to nobody."""
 
 
 @RULE.check
@@ -74,12 +77,13 @@ def _of_alert(
         yield Violation(
             f"{pointer}/expr", f"alert {name} has no expr, so Prometheus refuses the group"
         )
+    severity = mapping(rule.get("labels")).get("severity") or shared.get("severity")
     always = isinstance(expression, str | int) and "".join(str(expression).split()) in _ALWAYS
-    if not always and not (rule.get("for") or rule.get("keep_firing_for")) and rule.get("for") != 0:
-        yield Violation(
-            f"{pointer}/for", f"alert {name} has no for, so the first bad evaluation fires it"
-        )
-    if not (mapping(rule.get("labels")).get("severity") or shared.get("severity")):
+    waits = rule.get("for") or rule.get("for") == 0 or rule.get("keep_firing_for")
+    if not (waits or always or severity == _NOBODY):
+        message = f"alert {name} has no for, so the first bad evaluation fires it"
+        yield Violation(f"{pointer}/for", message)
+    if not severity:
         yield Violation(f"{pointer}/labels/severity", f"alert {name} has no label severity")
     if not mapping(rule.get("annotations")).get("summary"):
         yield Violation(f"{pointer}/annotations/summary", f"alert {name} has no annotation summary")

@@ -78,7 +78,7 @@ def _version(release: Resource) -> Iterator[Violation]:
     chart = dig(release.spec, "chart", "spec")
     if not isinstance(chart, dict):
         return
-    if dig(chart, "sourceRef", "kind") in {"GitRepository", "Bucket"}:
+    if text(dig(chart, "sourceRef", "kind")) in {"GitRepository", "Bucket"}:
         return
     pointer = "/spec/chart/spec/version"
     version = chart.get("version")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.rule import Context
 
@@ -43,7 +44,7 @@ RULE = Rule(
         "      transaction.state.log.replication.factor: 3\n      transaction.state.log.min.isr: 2"
     ),
     references=(
-        "https://strimzi.io/docs/operators/latest/deploying#con-config-kafka-kraft-str",
+        "https://strimzi.io/docs/operators/latest/deploying",
         "https://kafka.apache.org/documentation/#brokerconfigs_min.insync.replicas",
     ),
     applies_to=(_CLUSTER, _POOL, _TOPIC),
@@ -106,17 +107,11 @@ def _of_pool(pool: Resource, context: Context) -> Iterator[Violation]:
     name = text(pool.labels.get("strimzi.io/cluster"))
     if not name:
         return
-    pools = context.inventory.lookup(_POOL, namespace_of(pool), _cluster_of, name)
     for role in ("broker", "controller"):
         if role not in sequence(pool.spec.get("roles")):
             continue
-        counts = [
-            _number(other.spec.get("replicas"))
-            for other in pools
-            if role in sequence(other.spec.get("roles"))
-        ]
-        total = sum(count or 0 for count in counts)
-        if None in counts or total >= _LEAST_COPIES:
+        total = context.inventory.once(_total, namespace_of(pool), name, role)
+        if total is None or total >= _LEAST_COPIES:
             continue
         message = (
             f"Kafka {name} has {total} {role}{'' if total == 1 else 's'}, at least 3 are wanted"
@@ -128,6 +123,18 @@ def _of_pool(pool: Resource, context: Context) -> Iterator[Violation]:
             unknown=unknown,
         )
         return
+
+
+def _total(inventory: Inventory, namespace: str, cluster: str, role: str) -> int | None:
+    """Return how many nodes of a role all pools of a cluster have, or None where one does not say."""
+    total = 0
+    for pool in inventory.lookup(_POOL, namespace, _cluster_of, cluster):
+        if role in sequence(pool.spec.get("roles")):
+            count = _number(pool.spec.get("replicas"))
+            if count is None:
+                return None
+            total += count
+    return total
 
 
 def _of_topic(topic: Resource) -> Iterator[Violation]:
