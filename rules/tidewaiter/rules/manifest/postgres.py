@@ -1,6 +1,6 @@
 """Clusters of Postgres operators: how many instances they run and where they archive their WAL.
 
-CloudNativePG (https://cloudnative-pg.io/docs/, and EDB's build of it), the operator of Zalando
+CloudNativePG (https://cloudnative-pg.io/documentation/current/, and EDB's build of it), the operator of Zalando
 (https://postgres-operator.readthedocs.io/) and that of Crunchy Data
 (https://access.crunchydata.com/documentation/postgres-operator/), which Percona's builds on.
 """

@@ -49,7 +49,7 @@ RULE = Rule(
         "  pluginConfiguration: {name: barman-cloud.cloudnative-pg.io}"
     ),
     references=(
-        "https://cloudnative-pg.io/docs/current/backup",
+        "https://cloudnative-pg.io/documentation/current/backup/",
         "https://cloudnative-pg.io/plugin-barman-cloud/docs/usage/",
         "https://postgres-operator.readthedocs.io/en/latest/administrator/#wal-archiving-and-physical-basebackups",
         "https://access.crunchydata.com/documentation/postgres-operator/latest/tutorials/backups-disaster-recovery",

@@ -37,7 +37,7 @@ RULE = Rule(
     ),
     references=(
         "https://kubernetes.io/docs/concepts/extend-kubernetes/operator/",
-        "https://cloudnative-pg.io/docs/",
+        "https://cloudnative-pg.io/documentation/current/",
         "https://strimzi.io/docs/operators/latest/overview",
     ),
     applies_to=(WORKLOAD,),

@@ -33,7 +33,7 @@ RULE = Rule(
     ),
     references=(
         "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention",
-        "https://www.kubernetes.dev/resources/keps/1847/",
+        "https://github.com/kubernetes/enhancements/tree/master/keps/sig-apps/1847-autoremove-statefulset-pvcs",
     ),
     applies_to=("StatefulSet.apps", "StatefulSet.apps.kruise.io"),
 )

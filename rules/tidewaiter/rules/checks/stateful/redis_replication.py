@@ -3,7 +3,7 @@
 Restricted kinds: Redis, RedisReplication, RedisSentinel and RedisCluster of the OT Container Kit, and
 RedisFailover of Spotahome. Allowed: at least one replica beside each primary, 3 sentinels or 3 leaders, and
 storage in claims.
-https://redis-operator.opstree.dev/ and https://github.com/spotahome/redis-operator
+https://github.com/OT-CONTAINER-KIT/redis-operator and https://github.com/spotahome/redis-operator
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RULE = Rule(
         "        resources: {requests: {storage: 2Gi}}"
     ),
     references=(
-        "https://redis-operator.opstree.dev/docs/crd-reference/",
+        "https://github.com/OT-CONTAINER-KIT/redis-operator",
         "https://github.com/spotahome/redis-operator",
         "https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/",
     ),
