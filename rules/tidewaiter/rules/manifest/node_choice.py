@@ -66,9 +66,10 @@ def tolerated_taints(workload: Workload) -> Iterator[NodeLabel]:
         key = text(toleration.get("key"))
         if not key:
             continue
-        if toleration.get("operator") == "Exists":
+        operator = toleration.get("operator")
+        if operator == "Exists":
             yield NodeLabel(key, (), f"{place}/key")
-        elif toleration.get("operator") in {None, "", "Equal"}:
+        elif operator is None or operator in ("", "Equal"):
             yield NodeLabel(key, (text(toleration.get("value")),), f"{place}/key")
 
 
