@@ -2,8 +2,8 @@
 
 Restricted field: hostUsers of the pod. Allowed values: false. Before 1.33 the feature is off by default, and
 nothing is asked. Pods that cannot have a user namespace are left out: Windows pods, those in another
-namespace of the host, those with raw block devices, and those with NFS volumes, whose owners the kernel cannot
-map.
+namespace of the host, those with raw block devices, and those with volumes on a network filesystem whose
+owners the kernel cannot map.
 https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
 """
 
@@ -43,6 +43,8 @@ RULE = Rule(
 
 _ON_BY_DEFAULT_SINCE = (1, 33)
 _HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
+_WITHOUT_ID_MAPPING = ("azureFile", "glusterfs", "nfs")
+"""Volumes on network filesystems that Linux cannot mount with mapped owners."""
 
 
 @RULE.check
@@ -68,5 +70,9 @@ def _cannot_have_one(workload: Workload) -> bool:
         workload.is_windows
         or any(spec.get(field) is True for field in _HOST_NAMESPACES)
         or any(container.spec.get("volumeDevices") for container in workload.containers)
-        or any(volume.get("nfs") for volume, _ in items(spec.get("volumes"), ""))
+        or any(
+            volume.get(kind)
+            for volume, _ in items(spec.get("volumes"), "")
+            for kind in _WITHOUT_ID_MAPPING
+        )
     )
