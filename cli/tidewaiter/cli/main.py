@@ -137,7 +137,7 @@ def _unknown_option(parser: argparse.ArgumentParser, words: list[str], word: str
 
 
 def _suggestion(word: str, names: list[str]) -> str:
-    from tidewaiter.rules.exemptions import nearest_name
+    from tidewaiter.rules.names import nearest_name
 
     nearest = nearest_name(word, names)
     return f"; did you mean {nearest!r}?" if nearest else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import EXEMPTED, UNKNOWN, Exemption, ExemptionUse, Finding, Span
 from tidewaiter.rules.manifest.fields import escape, mapping, resolve, text
+from tidewaiter.rules.names import nearest_name
 from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
@@ -117,13 +118,6 @@ def policy_uses(
             expired=is_expired(exemption, today),
             span=Span(exemption.line, 1, exemption.line, 1) if exemption.line else None,
         )
-
-
-def nearest_name(name: str, names: Iterable[str]) -> str:
-    """Return the name most like a misspelt one, or "" where none is near."""
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(name, list(names), n=1, cutoff=0.6)), "")
 
 
 def _place(resource: Resource) -> tuple[str, int, str]:

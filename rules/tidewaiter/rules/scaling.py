@@ -33,12 +33,15 @@ def scalers_of(resource: Resource, inventory: Inventory) -> Sequence[Resource]:
 def least_replicas(workload: Workload, inventory: Inventory) -> int | None:
     """Return the number of replicas that a workload has at least, or None where nobody says.
 
-    A scaler's minimum counts before the manifest's own number, which it overrides; a field that is left
-    out means one replica, but in a set that is not complete a scaler may stand elsewhere.
+    A scaler's minimum counts before the manifest's own number, which it overrides, except that an HPA
+    leaves alone what is at 0. A minimum of 0 counts as one: less is no running workload, and the HPA
+    that KEDA makes keeps one. A field that is left out means one replica, but in a set that is not
+    complete a scaler may stand elsewhere.
     """
     scalers = scalers_of(workload.resource, inventory)
-    if scalers:
-        return bounds_of(scalers[0]).least
+    if scalers and not (workload.replicas == 0 and scalers[0].kind_id == HPA):
+        least = bounds_of(scalers[0]).least
+        return None if least is None else max(least, 1)
     if workload.replicas is None and not inventory.complete:
         return None
     return 1 if workload.replicas is None else workload.replicas

@@ -1,11 +1,10 @@
-"""A policy file: what is in it is what holds, and every mistake is told with its place."""
+"""A policy file: what is in it is what holds; it is read once, and nothing makes reading it crash."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +14,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.rules.policy.policies import FULL, HEAD, spec, write
 from tidewaiter.rules.errors import PolicyError
+from tidewaiter.rules.policy.compiled import Policy
 from tidewaiter.rules.policy.file import load_policy, policy_warnings
 from tidewaiter.rules.policy.schema import policy_schema
 
 ROOT = Path(__file__).parents[3]
-HEAD = "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: default}\nspec:\n"
-FULL = """
-  profile: [recommended, pss-baseline]
-  kubernetesVersion: "1.34"
-  failOn: warning
-  rules:
-    image-digest: {severity: warning}
-    resource-limits: {parameters: {cpu: optional}}
-    no-latest-tag: {enabled: false}
-    pdb: {mode: audit}
-  overrides:
-    - match: {namespaces: ["kube-*"], kinds: [DaemonSet], labels: {tier: node}, files: ["legacy/**"]}
-      profile: pss-baseline
-      mode: warn
-      rules: {no-host-path: {severity: info}}
-  exemptions:
-    - match: {namespaces: [legacy], names: ["redis-*"], containers: [init-*], images: ["docker.io/*"]}
-      rules: [read-only-root-filesystem]
-      reason: image writes its pid file to /; replaced in Q1
-      expires: 2027-01-31
-  admission: {annotationExemptions: false, unknown: warn, mode: enforce}
-  workloads: [{apiVersion: example.com/v1, kind: Game, podSpec: /spec/template/spec}]
-"""
-
-
-def write(folder: Path, text: str) -> str:
-    path = folder / "tidewaiter.yaml"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
-
-
-def spec(text: str) -> str:
-    return HEAD + textwrap.indent(textwrap.dedent(text).strip("\n"), "  ") + "\n"
-
-
-def mistakes(folder: Path, text: str) -> list[str]:
-    path = write(folder, text)
-    with pytest.raises(PolicyError) as caught:
-        load_policy(path, use_cache=False)
-    return [line.removeprefix(path + ":") for line in str(caught.value).splitlines()]
 
 
 def test_everything_of_a_policy_is_read(tmp_path: Path) -> None:
@@ -117,103 +78,6 @@ def test_the_smallest_policy_is_the_default_one(tmp_path: Path) -> None:
     assert load_policy(path, use_cache=False) == {"name": "default", "file": path}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("profle: all", "5:11: there is no key 'profle' here; did you mean 'profile'?"),
-        (
-            "profile: recomended",
-            (
-                "5:3: profile is 'recomended', not one of pss-baseline, pss-restricted, recommended, "
-                "production, all; did you mean 'recommended'?"
-            ),
-        ),
-        (
-            "kubernetesVersion: 1.30",
-            '5:22: kubernetesVersion is a number; write it in quotes, as "1.30"',
-        ),
-        (
-            'kubernetesVersion: "1.99"',
-            "5:22: '1.99' is no known Kubernetes version; give one from 1.0 to 1.37",
-        ),
-        ("rules: {pbd: {enabled: true}}", "5:16: there is no rule 'pbd'; did you mean 'pdb'?"),
-        (
-            "rules: {pdb: {enabled: maybe}}",
-            "5:26: enabled is a text where true or false is asked for",
-        ),
-        (
-            "rules: {resource-limits: {parameters: {cpu: maybe}}}",
-            "5:47: cpu is 'maybe', not one of required, optional",
-        ),
-        (
-            "rules: {resource-limits: {parameters: {cpus: optional}}}",
-            "5:48: rule resource-limits has no parameter 'cpus' (parameters: cpu); did you mean 'cpu'?",
-        ),
-        ("rules: {hpa-bounds: {parameters: {minimum: 0}}}", "5:46: minimum is 0, less than 1"),
-        (
-            "rules: {hpa-bounds: {parameters: {minimum: two}}}",
-            "5:46: minimum is a text where a whole number is asked for",
-        ),
-        (
-            "overrides: [{match: {namespace: [a]}}]",
-            "5:35: there is no key 'namespace' here; did you mean 'namespaces'?",
-        ),
-        (
-            "overrides: [{match: {containers: [a]}}]",
-            "5:36: there is no key 'containers' here",
-        ),
-        ("exemptions: [{match: {}, rules: [pdb]}]", "5:16: reason is missing"),
-        (
-            "exemptions: [{match: {names: a}, rules: [pdb], reason: x}]",
-            "5:32: names is a text where a list is asked for",
-        ),
-        (
-            "exemptions: [{match: {}, rules: [pdb], reason: x, expires: soon}]",
-            "5:62: expires is 'soon' where a date such as 2027-01-31 is asked for",
-        ),
-        ("exemptions: [{match: {}, rules: [], reason: x}]", "5:35: rules is empty"),
-        (
-            "workloads: [{apiVersion: v1, kind: A, podSpec: spec}]",
-            "5:50: podSpec is no JSON pointer such as /spec/template/spec",
-        ),
-        ("images: []", "5:11: images (signatures of images) is not supported by this version"),
-        (
-            "customRules: []",
-            "5:16: customRules (rules of your own in CEL) is not supported by this version",
-        ),
-        ("failOn: error\nfailOn: info", "6:3: key 'failOn' stands here again"),
-    ],
-)
-def test_a_mistake_has_its_place_and_a_suggestion(tmp_path: Path, text: str, expected: str) -> None:
-    assert mistakes(tmp_path, spec(text)) == [expected]
-
-
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    text = spec("failOn: eror\nrules: {pbd: {}}\nadmission: {mode: enforced}")
-    assert [line.partition(":")[0] for line in mistakes(tmp_path, text)] == ["5", "6", "7"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", "1:1: the policy file is empty"),
-        ("- a\n", "1:3: a policy is a mapping with apiVersion, kind, metadata and spec"),
-        (HEAD + "  {}\n---\n" + HEAD + "  {}\n", "1:1: the policy file has 2 documents"),
-        (HEAD.replace("/v1", "/v2") + "  {}\n", "1:13: apiVersion is 'tidewaiter.dev/v2'"),
-        (HEAD.replace("Policy", "Polic") + "  {}\n", "2:7: kind is 'Polic', not one of Policy"),
-        (HEAD, "4:1: spec is null where a mapping is asked for"),
-        ("apiVersion: [\n", "2:1: did not find expected node content"),
-    ],
-)
-def test_a_file_that_is_no_policy_is_told(tmp_path: Path, text: str, expected: str) -> None:
-    assert mistakes(tmp_path, text)[0].startswith(expected)
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="the policy cannot be read: does not exist"):
-        load_policy(str(tmp_path / "none.yaml"))
-
-
 def test_settings_without_effect_are_warned_of(tmp_path: Path) -> None:
     text = spec(
         "profile: pss-baseline\nrules: {pdb: {severity: info}, image-digest: {enabled: true}}"
@@ -221,6 +85,46 @@ def test_settings_without_effect_are_warned_of(tmp_path: Path) -> None:
     warnings = policy_warnings(load_policy(write(tmp_path, text), use_cache=False))
     assert len(warnings) == 1
     assert warnings[0].startswith("rules.pdb has no effect")
+    assert warnings[0].endswith("`enabled: true` switches it on")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rules: {image-digest: {severity: info}}", []),
+        ("profile: pss-baseline\nrules: {pdb: {enabled: false}}", []),
+        (
+            (
+                "profile: pss-baseline\nrules: {pdb: {severity: info}}\n"
+                "overrides: [{match: {}, profile: all}]"
+            ),
+            [],
+        ),
+        (
+            (
+                "profile: pss-baseline\nrules: {pdb: {severity: info}}\n"
+                "overrides: [{match: {}, rules: {pdb: {enabled: true}}}]"
+            ),
+            [],
+        ),
+        (
+            "profile: pss-baseline\noverrides: [{match: {}, rules: {pdb: {severity: info}}}]",
+            ["overrides[0].rules.pdb has no effect"],
+        ),
+        (
+            "workloads: [{apiVersion: apps/v1, kind: Deployment, podSpec: /spec}]",
+            ["workloads[0] has no effect: the pod spec of Deployment.apps is known"],
+        ),
+        ("workloads: [{apiVersion: a/v1, kind: A, podSpec: /spec}]", []),
+    ],
+)
+def test_warnings_are_only_for_what_has_no_effect(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    warnings = policy_warnings(load_policy(write(tmp_path, spec(text)), use_cache=False))
+    assert len(warnings) == len(expected)
+    for warning, start in zip(warnings, expected, strict=True):
+        assert warning.startswith(start)
 
 
 def test_a_policy_that_was_read_before_needs_no_pydantic(tmp_path: Path) -> None:
@@ -246,6 +150,26 @@ def test_a_policy_that_was_read_before_needs_no_pydantic(tmp_path: Path) -> None
     (entry,) = (tmp_path / "cache/tidewaiter/policies").iterdir()
     entry.write_bytes(b"damaged")
     assert run()[0] == first
+
+
+def test_the_cache_keeps_the_newest_policies_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number in range(70):
+        load_policy(write(tmp_path, f"{HEAD}  {{}}\n# {number}\n"))
+    kept = list((tmp_path / "cache/tidewaiter/policies").iterdir())
+    assert len(kept) == 64
+
+
+def test_a_policy_in_the_cache_has_the_name_it_is_read_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "other").mkdir()
+    first, second = write(tmp_path, HEAD + FULL), write(tmp_path / "other", HEAD + FULL)
+    assert load_policy(first)["file"] == first
+    assert load_policy(second)["file"] == second
 
 
 def test_the_schema_that_is_shipped_is_the_generated_one() -> None:
@@ -308,9 +232,53 @@ def test_any_spec_is_read_or_refused_with_a_sentence(tmp_path: Path, value: Any)
     }
     path = write(tmp_path, json.dumps(policy))
     try:
-        load_policy(path, use_cache=False)
+        plain = load_policy(path, use_cache=False)
     except PolicyError as error:
         message = str(error)
     else:
+        Policy(plain)
+        policy_warnings(plain)
         return
     assert message.startswith(path)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            *(line for line in FULL.splitlines() if line),
+            "spec:",
+            "apiVersion: tidewaiter.dev/v1",
+            "kind: Policy",
+            "metadata: {name: a}",
+            "---",
+            "  rules: &a {pdb: *a}",
+            "  <<: *a",
+            "  ? [a]",
+            "- x",
+            "\t",
+            "%YAML 1.1",
+            "  profile: !!binary aGk=",
+            "  1: .inf",
+        ]
+    )
+    | st.text(max_size=12),
+    max_size=10,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(LINES.map("\n".join), st.booleans())
+def test_any_text_is_read_or_refused_with_a_sentence(
+    tmp_path: Path, text: str, with_head: bool
+) -> None:
+    path = tmp_path / "tidewaiter.yaml"
+    path.write_bytes(((HEAD if with_head else "") + text).encode("utf-8", "surrogatepass"))
+    try:
+        plain = load_policy(str(path), use_cache=False)
+    except PolicyError as error:
+        message = str(error)
+    else:
+        Policy(plain)
+        policy_warnings(plain)
+        return
+    assert message.startswith(str(path))

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what there is to know of the rule. Raises InputError for a name that is none."""
     if arguments.rule not in entries():
         from tidewaiter.rules.errors import InputError
-        from tidewaiter.rules.exemptions import nearest_name
+        from tidewaiter.rules.names import nearest_name
 
         nearest = nearest_name(arguments.rule, entries())
         hint = f"did you mean {nearest!r}?" if nearest else "`tidewaiter rules` lists them"

@@ -49,12 +49,15 @@ class Bounds:
 
 
 def target_of(scaler: Resource) -> Target:
-    """Return what an HPA or a ScaledObject scales; the latter scales a Deployment by default."""
+    """Return what an HPA or a ScaledObject scales; the latter scales a Deployment of apps by default.
+
+    An HPA that leaves apiVersion out counts for the kind that is meant, though it does not find it.
+    """
     reference = mapping(scaler.spec.get("scaleTargetRef"))
-    kind = text(reference.get("kind"))
-    if not kind and scaler.kind_id == SCALED_OBJECT:
-        kind = "Deployment"
-    api_version = text(reference.get("apiVersion")) or _GROUPS_OF_BARE_KINDS.get(kind, "v1")
+    kind, api_version = text(reference.get("kind")), text(reference.get("apiVersion"))
+    if scaler.kind_id == SCALED_OBJECT:
+        kind, api_version = kind or "Deployment", api_version or "apps/v1"
+    api_version = api_version or _GROUPS_OF_BARE_KINDS.get(kind, "v1")
     return Target(kind_id(api_version, kind) if kind else "", text(reference.get("name")))
 
 

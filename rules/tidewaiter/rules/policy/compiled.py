@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 DEFAULT_PROFILE = "recommended"
 LATEST_VERSION = (1, 37)
 """The newest Kubernetes version whose rules are known; the default where a policy names none."""
+_VERSION_DIGITS = 9
+"""More digits than any part of a version has; Python refuses to read thousands of them."""
 
 
 class Step:
@@ -233,7 +235,9 @@ def pod_security_level(profiles: Sequence[str]) -> str:
 def parse_version(text: str) -> tuple[int, int] | None:
     """Return (major, minor) of `1.34`, `v1.34` or `1.34.2`, or None where the text is no version."""
     parts = text.removeprefix("v").split(".")
-    if len(parts) not in {2, 3} or not all(part.isascii() and part.isdigit() for part in parts):
+    if len(parts) not in {2, 3} or not all(
+        part.isascii() and part.isdigit() and len(part) <= _VERSION_DIGITS for part in parts
+    ):
         return None
     return int(parts[0]), int(parts[1])
 

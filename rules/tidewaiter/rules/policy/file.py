@@ -10,8 +10,13 @@ from tidewaiter.rules.errors import InputError, PolicyError
 from tidewaiter.rules.loading.sources import read_file
 from tidewaiter.rules.version import __version__
 
+_KEPT = 64
+"""Policies in the cache; each takes some kilobytes, and every change to the file makes another."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
 
@@ -32,36 +37,65 @@ def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
         from tidewaiter.rules.policy.validation import validated
 
         plain = validated(content, path)
-        if stored:
-            write_data(stored, plain)
+        if stored and write_data(stored, plain):
+            _drop_oldest(os.path.dirname(stored))
     return {**plain, "file": path}
 
 
 def policy_warnings(plain: PlainPolicy) -> list[str]:
-    """Return what is no mistake but does nothing: settings of rules that no profile switches on."""
+    """Return what is no mistake but does nothing: one sentence for each, in the file's order."""
+    return [*_idle_settings(plain), *_idle_workloads(plain)]
+
+
+def _idle_settings(plain: PlainPolicy) -> Iterator[str]:
+    """Yield the settings of rules that no profile holds and that nothing switches on."""
     from tidewaiter.rules.policy.compiled import DEFAULT_PROFILE
 
+    overrides = plain.get("overrides", [])
     profiles = list(plain.get("profiles") or [DEFAULT_PROFILE])
-    for override in plain.get("overrides", ()):
+    for override in overrides:
         profiles += override.get("profiles", [])
+    parts = [("rules", plain.get("rules", {}))] + [
+        (f"overrides[{index}].rules", override.get("rules", {}))
+        for index, override in enumerate(overrides)
+    ]
     enabled = {
-        name
-        for part in (plain, *plain.get("overrides", ()))
-        for name, setting in part.get("rules", {}).items()
-        if setting.get("enabled")
+        name for _, stated in parts for name, setting in stated.items() if setting.get("enabled")
     }
-    warnings = []
-    for name, setting in plain.get("rules", {}).items():
-        entry = catalogue.entries()[name]
-        in_profile = any(catalogue.in_profile(entry, profile) for profile in profiles)
-        if not in_profile and name not in enabled and setting.get("enabled") is None:
-            warnings.append(
-                f"rules.{name} has no effect: the rule is in none of the profiles "
-                f"{', '.join(dict.fromkeys(profiles))}; `enabled: true` switches it on"
-            )
-    return warnings
+    for place, stated in parts:
+        for name, setting in stated.items():
+            entry = catalogue.entries()[name]
+            in_profile = any(catalogue.in_profile(entry, profile) for profile in profiles)
+            if not in_profile and name not in enabled and setting.get("enabled") is None:
+                yield (
+                    f"{place}.{name} has no effect: the rule is in none of the profiles "
+                    f"{', '.join(dict.fromkeys(profiles))}; `enabled: true` switches it on"
+                )
+
+
+def _idle_workloads(plain: PlainPolicy) -> Iterator[str]:
+    """Yield the kinds whose pod spec is known without the policy and stands elsewhere."""
+    from tidewaiter.rules.manifest.resource import kind_id
+    from tidewaiter.rules.manifest.workload import POD_SPECS
+
+    for index, row in enumerate(plain.get("workloads", ())):
+        name = kind_id(row["apiVersion"], row["kind"])
+        known = POD_SPECS.get(name, row["podSpec"])
+        if known != row["podSpec"]:
+            yield f"workloads[{index}] has no effect: the pod spec of {name} is known, at {known}"
 
 
 def _cache_path(content: bytes) -> str:
     name = name_of((__version__.encode(), repr(catalogue.stamp()).encode(), content))
     return os.path.join(cache_folder(), "policies", f"{name}.bin")
+
+
+def _drop_oldest(folder: str) -> None:
+    """Keep the newest policies; that another run removes one at the same time does no harm."""
+    try:
+        with os.scandir(folder) as files:
+            entries = sorted((file.stat().st_mtime_ns, file.path) for file in files)
+        for _, path in entries[:-_KEPT]:
+            os.unlink(path)
+    except OSError:
+        pass

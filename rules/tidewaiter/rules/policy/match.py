@@ -95,12 +95,16 @@ def _globs(
     if not patterns:
         return None
     return re.compile(
-        "|".join(_expression(pattern, in_path) for pattern in patterns), flags | re.DOTALL
+        "|".join(expression(pattern, in_path=in_path) for pattern in patterns), flags | re.DOTALL
     )
 
 
-def _expression(pattern: str, in_path: bool) -> str:
-    """Translate one glob; in a path `*` and `?` stop at a slash, and `**/` may stand for nothing."""
+def expression(pattern: str, *, in_path: bool = False) -> str:
+    """Translate one glob; in a path `*` and `?` stop at a slash, and `**/` may stand for nothing.
+
+    A bracket that is never closed stands for itself. Raises ValueError for a range that runs backwards.
+    """
+    any_character = "[^/]" if in_path else "."
     result = ""
     place = 0
     while place < len(pattern):
@@ -113,16 +117,40 @@ def _expression(pattern: str, in_path: bool) -> str:
             place += 2
             continue
         character = pattern[place]
-        close = pattern.find("]", place + 2) if character == "[" else -1
+        close = _closing_bracket(pattern, place) if character == "[" else -1
         if character == "*":
-            result += "[^/]*" if in_path else ".*"
+            result += f"{any_character}*"
         elif character == "?":
-            result += "[^/]" if in_path else "."
+            result += any_character
         elif close != -1:
-            inside = pattern[place + 1 : close].replace("\\", "\\\\")
-            result += f"[{'^' + inside[1:] if inside[0] in '!^' else inside}]"
+            result += _one_of(pattern[place + 1 : close], in_path)
             place = close
         else:
             result += re.escape(character)
         place += 1
     return result
+
+
+def _closing_bracket(pattern: str, opening: int) -> int:
+    """Find the end of a set; a bracket that comes first in it is one of its members."""
+    first = opening + (2 if pattern[opening + 1 : opening + 2] in {"!", "^"} else 1)
+    return pattern.find("]", first + 1)
+
+
+def _one_of(inside: str, in_path: bool) -> str:
+    """Translate a set, each member escaped: regular expressions know more signs in a set than globs."""
+    negated = inside[0] in "!^"
+    members = inside[negated:]
+    result = "/" if negated and in_path else ""
+    place = 0
+    while place < len(members):
+        low = high = members[place]
+        if members[place + 1 : place + 2] == "-" and place + 2 < len(members):
+            high = members[place + 2]
+            place += 2
+        if low > high:
+            msg = f"the range {low}-{high} runs backwards"
+            raise ValueError(msg)
+        result += re.escape(low) if low == high else f"{re.escape(low)}-{re.escape(high)}"
+        place += 1
+    return f"[{'^' if negated else ''}{result}]"

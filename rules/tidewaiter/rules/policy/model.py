@@ -6,10 +6,12 @@ engine reads is the plain form of `policy.compiled`, and a cached policy does wi
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads it at run time
+import re
+from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,6 +20,9 @@ from pydantic import (
     StrictStr,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
+
+from tidewaiter.rules.policy.match import expression
 
 API_VERSION = "tidewaiter.dev/v1"
 Severity = Literal["error", "warning", "info"]
@@ -39,7 +44,25 @@ Profiles = Annotated[
 ]
 """One profile, or a list of them."""
 Text = Annotated[StrictStr, Field(min_length=1)]
-Globs = Annotated[list[Text], Field(min_length=1)]
+
+
+def _glob(value: str) -> str:
+    try:
+        expression(value)
+    except ValueError as error:
+        raise PydanticCustomError("glob", "{problem}", {"problem": str(error)}) from None
+    return value
+
+
+def _calendar_day(value: object) -> object:
+    """Refuse the other forms that pydantic reads as a date: seconds since 1970, and midnight."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return value
+    raise PydanticCustomError("date_type", "no calendar day")
+
+
+Globs = Annotated[list[Annotated[Text, AfterValidator(_glob)]], Field(min_length=1)]
+Day = Annotated[date, BeforeValidator(_calendar_day)]
 
 
 class _Strict(BaseModel):
@@ -93,7 +116,7 @@ class Exemption(_Strict):
     reason: Annotated[StrictStr, Field(min_length=1, pattern=r"\S")] = Field(
         description="Why, and until when; people read it."
     )
-    expires: date | None = Field(None, description="The last day on which it holds, as 2027-01-31.")
+    expires: Day | None = Field(None, description="The last day on which it holds, as 2027-01-31.")
 
 
 class Admission(_Strict):
@@ -111,7 +134,9 @@ class Admission(_Strict):
 class WorkloadKind(_Strict):
     """A further kind with a pod spec."""
 
-    apiVersion: Text = Field(description="Group and version, as example.com/v1.")  # noqa: N815
+    apiVersion: Annotated[StrictStr, Field(pattern=r"^[^/\s]+(/[^/\s]+)?$")] = Field(  # noqa: N815
+        description="Group and version, as example.com/v1."
+    )
     kind: Text = Field(description="The kind.")
     podSpec: Annotated[StrictStr, Field(pattern=r"^(/[^/]+)+$")] = Field(  # noqa: N815
         description="JSON pointer of the pod spec, as /spec/template/spec."

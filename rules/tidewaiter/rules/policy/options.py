@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidewaiter.rules import catalogue
 from tidewaiter.rules.errors import PolicyError
-from tidewaiter.rules.exemptions import nearest_name
+from tidewaiter.rules.names import nearest_name
 from tidewaiter.rules.policy.compiled import LATEST_VERSION, parse_version
 from tidewaiter.rules.rule import PROFILES
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
 from tidewaiter.rules import catalogue
 from tidewaiter.rules.errors import PolicyError
-from tidewaiter.rules.exemptions import nearest_name
 from tidewaiter.rules.loading.documents import load_documents
 from tidewaiter.rules.loading.positions import Locator
-from tidewaiter.rules.manifest.fields import escape, mapping
+from tidewaiter.rules.manifest.fields import escape, mapping, resolve
+from tidewaiter.rules.manifest.resource import kind_id
+from tidewaiter.rules.names import nearest_name
 from tidewaiter.rules.policy import model
 from tidewaiter.rules.policy.options import checked_version
 from tidewaiter.rules.rule import PROFILES
@@ -86,7 +88,11 @@ def _of_models(value: dict[str, Any]) -> Iterator[Mistake]:
         model.PolicyFile.model_validate(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            yield _mistake(detail)
+            pointer, message = _mistake(detail)
+            # One profile is read as a list of one, which is not what stands in the file.
+            if pointer.endswith("/profile/0") and isinstance(resolve(value, pointer[:-2]), str):
+                pointer = pointer[:-2]
+            yield pointer, message
 
 
 def _mistake(detail: ErrorDetails) -> Mistake:
@@ -102,22 +108,21 @@ def _mistake(detail: ErrorDetails) -> Mistake:
         return pointer, f"{name} is missing"
     if kind == "literal_error":
         wanted = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        shown = stated if isinstance(stated, str) else repr(stated)
-        return (
-            pointer,
-            f"{name} is {shown!r}, not one of {', '.join(wanted)}{_hint(str(stated), wanted)}",
-        )
+        return pointer, f"{name} is {_not_one_of(stated, wanted)}"
     if kind == "string_type":
         if name == "kubernetesVersion" and isinstance(stated, int | float):
             return pointer, f'{name} is a number; write it in quotes, as "1.30"'
-        return pointer, f"{name} is {_type(stated)} where a text is asked for; put it in quotes"
+        remedy = "; put it in quotes" if isinstance(stated, int | float) else ""
+        return pointer, f"{name} is {_type(stated)} where a text is asked for{remedy}"
     if kind in _WANTED:
-        shown = repr(stated) if kind.startswith("date") else _type(stated)
+        shown = _shown(stated) if kind.startswith("date") else _type(stated)
         return pointer, f"{name} is {shown} where {_WANTED[kind]} is asked for"
-    if kind == "too_short":
+    if kind in {"too_short", "string_too_short"}:
         return pointer, f"{name} is empty"
-    if name == "podSpec":
-        return pointer, "podSpec is no JSON pointer such as /spec/template/spec"
+    if kind == "string_pattern_mismatch":
+        return pointer, f"{name} is {_shown(stated)}, {_PATTERNS[name]}"
+    if kind == "glob":
+        return pointer, f"{_shown(stated)} is no glob: {detail['msg']}"
     return pointer, f"{name}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
 
@@ -131,6 +136,13 @@ _WANTED = {
     "model_type": "a mapping",
 }
 """What pydantic's error types ask for."""
+
+_PATTERNS = {
+    "apiVersion": "not a group and version such as example.com/v1",
+    "podSpec": "not a JSON pointer such as /spec/template/spec",
+    "reason": "which tells nobody why",
+}
+"""What is wrong with a text that does not have the form of its key."""
 
 
 def _keys_at(place: list[int | str]) -> Iterable[str]:
@@ -164,6 +176,22 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {nearest!r}?" if nearest else ""
 
 
+def _not_one_of(stated: object, wanted: Sequence[str]) -> str:
+    hint = _hint(stated, wanted) if isinstance(stated, str) else ""
+    return f"{_shown(stated)}, not one of {', '.join(wanted)}{hint}"
+
+
+def _shown(value: object) -> str:
+    """Show a value as the file has it, cut where it is long; of a mapping or a list only its type."""
+    if isinstance(value, dict | list):
+        return _type(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+_LONGEST_SHOWN = 80
+
+
 def _type(value: object) -> str:
     if isinstance(value, bool):
         return "a boolean"
@@ -191,6 +219,20 @@ def _of_names(value: dict[str, Any]) -> Iterator[Mistake]:
         for place, name in enumerate(names if isinstance(names, list) else ()):
             if isinstance(name, str) and name and name not in catalogue.entries():
                 yield f"/spec/exemptions/{index}/rules/{place}", _no_rule(name)
+    yield from _of_workloads(spec.get("workloads"))
+
+
+def _of_workloads(rows: object) -> Iterator[Mistake]:
+    """Yield the kinds that are given two pod specs: kinds are told apart by group, not by version."""
+    known: dict[str, object] = {}
+    for index, row in enumerate(rows if isinstance(rows, list) else ()):
+        stated = mapping(row)
+        group, kind = stated.get("apiVersion"), stated.get("kind")
+        if not isinstance(group, str) or not isinstance(kind, str):
+            continue
+        name = kind_id(group, kind)
+        if known.setdefault(name, stated.get("podSpec")) != stated.get("podSpec"):
+            yield f"/spec/workloads/{index}", f"{name} has another podSpec above"
 
 
 def _of_settings(rules: object, pointer: str) -> Iterator[Mistake]:
@@ -219,12 +261,7 @@ def parameter_problem(parameter: Parameter, value: object) -> str:
     kind = parameter.kind
     if kind == "choice":
         fits = isinstance(value, str) and value in parameter.choices
-        return (
-            ""
-            if fits
-            else f"is {value!r}, not one of {', '.join(parameter.choices)}"
-            + _hint(str(value), parameter.choices)
-        )
+        return "" if fits else f"is {_not_one_of(value, parameter.choices)}"
     test, wanted = _KINDS[kind]
     if not test(value):
         return f"is {_type(value)} where {wanted} is asked for"

@@ -45,7 +45,9 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     least, most = bounds.least, bounds.most
     wanted = context.parameters["minimum"]
     if least is not None and least < wanted:
-        state = f"{least}" if "minReplicas" in resource.spec else "unset, which means 1"
+        state = (
+            f"{least}" if resource.spec.get("minReplicas") is not None else "unset, which means 1"
+        )
         yield Violation(
             "/spec/minReplicas", f"minReplicas is {state}; at least {wanted} are asked for"
         )

@@ -2,7 +2,8 @@
 
 Restricted: HorizontalPodAutoscalers with a Resource or ContainerResource metric whose target is a share.
 Allowed: each container of the target (the named one) requests that resource, or has a limit of it, or a
-LimitRange of the namespace, or from 1.34 the pod itself, gives it one.
+LimitRange of the namespace gives it one. From 1.34, where the pod itself has resources, it is enough that
+the pod or one container has it, unless a single container is measured.
 https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/#support-for-resource-metrics
 """
 
@@ -12,13 +13,14 @@ from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.manifest.fields import items, mapping
 from tidewaiter.rules.manifest.metrics import metrics_of
-from tidewaiter.rules.manifest.resources import amounts, pod_amounts
+from tidewaiter.rules.manifest.resources import amounts, pod_amounts, sized_containers
 from tidewaiter.rules.manifest.scaling import HPA, target_of
 from tidewaiter.rules.rule import Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.metrics import Metric
@@ -48,6 +50,19 @@ RULE = Rule(
     needs_inventory=True,
 )
 
+_DEFAULTING = ("defaultRequest", "default", "max", "min")
+_INJECTED = frozenset(
+    {
+        "consul-dataplane",
+        "daprd",
+        "istio-proxy",
+        "kuma-sidecar",
+        "linkerd-proxy",
+        "vault-agent",
+    }
+)
+"""Containers that service meshes and the like add to pods at run time."""
+
 
 @RULE.check
 def check(resource: Resource, context: Context) -> Iterator[Violation]:
@@ -61,8 +76,8 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         # A target that is missing from a set is for hpa-target to report.
         yield Violation(
             relative[0].pointer,
-            f"whether {target.name or 'the target'} requests {relative[0].resource} is not known, it "
-            "is not among the manifests",
+            f"whether {target.name or 'the target'} requests {relative[0].resource} is not known, "
+            "its pods are not among the manifests",
             unknown=True,
         )
         return
@@ -71,31 +86,51 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
 
 
 def _of_metric(metric: Metric, workload: Workload, context: Context) -> Iterator[Violation]:
-    name = metric.resource
-    of_pod = {
-        **pod_amounts(workload, "limits", context.version),
-        **pod_amounts(workload, "requests", context.version),
-    }
+    name, inventory, owner = metric.resource, context.inventory, workload.resource
     measured = list(_measured(metric, workload))
     if metric.container and not measured:
+        injected = metric.container in _INJECTED
         yield Violation(
             metric.pointer,
-            f"{workload.resource.kind} {workload.resource.name} has no container "
-            f"{metric.container}, whose {name} is measured",
+            f"{owner.kind} {owner.name} has no container {metric.container}, whose {name} is measured"
+            + (", but it may be injected into the pods" if injected else ""),
+            unknown=injected,
         )
-    for container in measured:
-        has_request = (
-            name in amounts(container.spec, "requests")
-            or name in amounts(container.spec, "limits")
-            or name in of_pod
+    lacking = [container for container in measured if not _states(container.spec, name)]
+    if not lacking or _has_default(name, inventory, owner):
+        return
+    if not metric.container and _pod_has(name, workload, context.version):
+        return
+    for container in lacking:
+        yield Violation(
+            metric.pointer,
+            f"container {container.name} of {owner.kind} {owner.name} requests no {name}, of which "
+            "the metric is a share"
+            + ("" if inventory.complete else ", but a LimitRange may give it one"),
+            container.name,
+            unknown=not inventory.complete,
         )
-        if not has_request and not _has_default(name, context.inventory, workload.resource):
-            yield Violation(
-                metric.pointer,
-                f"container {container.name} of {workload.resource.kind} {workload.resource.name} "
-                f"requests no {name}, of which the metric is a share",
-                container.name,
-            )
+
+
+def _states(spec: dict[str, Any], name: str) -> bool:
+    """Tell whether a container has a request, which a limit without one becomes."""
+    return name in amounts(spec, "requests") or name in amounts(spec, "limits")
+
+
+def _pod_has(name: str, workload: Workload, version: tuple[int, int]) -> bool:
+    """Tell whether the pod as a whole has a request.
+
+    Where a pod states any resource of its own, what it leaves out is what its containers have together:
+    https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/2837-pod-level-resource-spec
+    """
+    of_pod = {
+        **pod_amounts(workload, "limits", version),
+        **pod_amounts(workload, "requests", version),
+    }
+    return bool(of_pod) and (
+        name in of_pod
+        or any(_states(container.spec, name) for container in sized_containers(workload))
+    )
 
 
 def _measured(metric: Metric, workload: Workload) -> Iterator[Container]:
@@ -108,11 +143,14 @@ def _measured(metric: Metric, workload: Workload) -> Iterator[Container]:
 
 
 def _has_default(name: str, inventory: Inventory, resource: Resource) -> bool:
-    """Tell whether a LimitRange of the namespace gives containers a request."""
+    """Tell whether a LimitRange of the namespace gives containers a request.
+
+    Its default is the default limit where it has none, and that the maximum; without them the minimum.
+    """
     for limit_range in inventory.of_kind("LimitRange", namespace_of(resource)):
         for limit, _ in items(limit_range.spec.get("limits"), ""):
             if limit.get("type") == "Container" and any(
-                name in mapping(limit.get(field)) for field in ("defaultRequest", "default")
+                name in mapping(limit.get(field)) for field in _DEFAULTING
             ):
                 return True
     return False

@@ -1,8 +1,8 @@
 """An autoscaler scales a workload that exists, and nothing else sets its number of replicas.
 
 Restricted fields: spec.scaleTargetRef of HorizontalPodAutoscalers and KEDA ScaledObjects; spec.replicas of
-what they scale. Allowed: the target is an object of the namespace that can be scaled, and leaves
-spec.replicas out.
+what they scale. Allowed: the target is an object of the namespace that can be scaled, its API group is named,
+and it leaves spec.replicas out.
 https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
+from tidewaiter.rules.manifest.fields import dig, quoted
 from tidewaiter.rules.manifest.scaling import HPA, SCALABLE, SCALED_OBJECT, target_of
-from tidewaiter.rules.operators import pod_maker
+from tidewaiter.rules.operators import may_make_pods, pod_maker
 from tidewaiter.rules.rule import Rule
 from tidewaiter.rules.scaling import scalers_of
 
@@ -19,7 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.manifest.scaling import Target
     from tidewaiter.rules.rule import Context
 
 RULE = Rule(
@@ -44,7 +47,10 @@ RULE = Rule(
     needs_inventory=True,
 )
 
-_NOT_SCALABLE = ("DaemonSet.apps", "Job.batch", "CronJob.batch", "Pod")
+_NOT_SCALABLE = ("DaemonSet.apps", "Job.batch", "CronJob.batch", "Pod", "Service")
+_KINDS_OF_APPS = ("Deployment", "ReplicaSet", "StatefulSet")
+_EXTENSIONS_UNTIL = (1, 16)
+"""Where the group `extensions` lost its workloads."""
 
 
 @RULE.check
@@ -73,16 +79,48 @@ def _of_scaler(scaler: Resource, context: Context) -> Iterator[Violation]:
     if target.kind_id in _NOT_SCALABLE:
         yield Violation(f"{pointer}/kind", f"a {kind} has no number of replicas to scale")
         return
+    if _names_wrong_group(scaler, kind, context.version):
+        stated = dig(scaler.spec, "scaleTargetRef", "apiVersion")
+        yield Violation(
+            f"{pointer}/apiVersion",
+            f"there is no {kind} in "
+            f"{quoted(stated) if stated else 'the core group, which an unset apiVersion means'}",
+            remediation="Name the group:\nspec:\n  scaleTargetRef:\n    apiVersion: apps/v1",
+        )
+        return
     if inventory.get(target.kind_id, namespace, target.name) is not None:
         return
-    unknown = None
-    if not inventory.complete:
-        unknown = "the other objects are not known"
-    elif maker := pod_maker(inventory, namespace):
-        unknown = f"an operator may make it (custom resources here: {maker}, ...)"
+    unknown = _why_unknown(inventory, namespace, target)
     yield Violation(
         f"{pointer}/name",
         f"there is no {kind} {target.name} "
         + (f"here, but {unknown}" if unknown else f"in namespace {namespace}"),
         unknown=unknown is not None,
     )
+
+
+def _names_wrong_group(scaler: Resource, kind: str, version: tuple[int, int]) -> bool:
+    """Tell whether a workload of the group apps is looked for in another group of Kubernetes.
+
+    The autoscaler looks in the group that is named, without apiVersion in the core group; which
+    version of the group it is does not matter. KEDA takes apps where none is named.
+    """
+    stated = dig(scaler.spec, "scaleTargetRef", "apiVersion")
+    if kind not in _KINDS_OF_APPS or not (stated is None or isinstance(stated, str)):
+        return False
+    if not stated:
+        return scaler.kind_id == HPA
+    group = stated.rpartition("/")[0]
+    return not group or (group == "extensions" and version >= _EXTENSIONS_UNTIL)
+
+
+def _why_unknown(inventory: Inventory, namespace: str, target: Target) -> str | None:
+    """Say why a target that is not here may exist, as a clause to put after "but", or return None."""
+    if not inventory.complete:
+        return "the other objects are not known"
+    if maker := pod_maker(inventory, namespace):
+        return f"an operator may make it (custom resources here: {maker}, ...)"
+    is_custom = target.kind_id not in SCALABLE and may_make_pods(target.kind_id)
+    if is_custom and not inventory.of_kind(target.kind_id):
+        return "its kind is a custom one, of which nothing else is here"
+    return None

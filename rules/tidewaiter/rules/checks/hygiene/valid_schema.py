@@ -77,7 +77,7 @@ def _unknown_kind(resource: Resource, context: Context) -> Iterator[Violation]:
     known = kinds_of_group_version(resource.api_version, context.version)
     if not known:
         return
-    from tidewaiter.rules.exemptions import nearest_name
+    from tidewaiter.rules.names import nearest_name
 
     nearest = nearest_name(resource.kind, known)
     hint = f"; did you mean {nearest!r}?" if nearest else ""

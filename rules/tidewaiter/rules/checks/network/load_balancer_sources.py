@@ -155,9 +155,9 @@ def _is_internal_on_aws(resource: Resource) -> bool:
     # The older controller takes every other value for yes; "0.0.0.0/0" was the documented one.
     if internal is not None:
         return str(internal).lower() not in ("", "false")
-    return (
-        resource.spec.get("loadBalancerClass") in _AWS_CLASSES
-        or annotations.get(_AWS_TYPE) in ("external", "nlb-ip")
+    return resource.spec.get("loadBalancerClass") in _AWS_CLASSES or annotations.get(_AWS_TYPE) in (
+        "external",
+        "nlb-ip",
     )
 
 
