@@ -12,8 +12,8 @@ https://www.rfc-editor.org/rfc/rfc6797
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.gateway_route import KINDS, is_for_mesh, is_redirect
 from tidewaiter.rules.manifest.fields import escape, items
-from tidewaiter.rules.manifest.gateway_route import KINDS, is_for_mesh, is_redirect
 from tidewaiter.rules.manifest.ingress import (
     AWS,
     NGINX,
@@ -25,9 +25,9 @@ from tidewaiter.rules.manifest.ingress import (
     is_configured_alone,
     is_part_of_another,
 )
-from tidewaiter.rules.manifest.traefik import MIDDLEWARES_ANNOTATION, middlewares
 from tidewaiter.rules.manifest.transport_security import by_annotation, by_filters, by_middleware
 from tidewaiter.rules.rule import Rule
+from tidewaiter.rules.traefik import MIDDLEWARES_ANNOTATION, middlewares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

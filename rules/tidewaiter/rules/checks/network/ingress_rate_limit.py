@@ -11,8 +11,8 @@ https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annota
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.gateway_route import KINDS, is_for_mesh, is_redirect, policies_of
 from tidewaiter.rules.manifest.fields import items
-from tidewaiter.rules.manifest.gateway_route import KINDS, is_for_mesh, is_redirect, policies_of
 from tidewaiter.rules.manifest.ingress import (
     AWS,
     HAPROXY,
@@ -24,7 +24,7 @@ from tidewaiter.rules.manifest.ingress import (
     is_configured_alone,
     is_part_of_another,
 )
-from tidewaiter.rules.manifest.rate_limit import (
+from tidewaiter.rules.rate_limit import (
     CONFIGURATION_KEYS,
     WAF_ANNOTATIONS,
     has_annotation,

@@ -14,9 +14,9 @@ https://gateway-api.sigs.k8s.io/geps/gep-1742/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.gateway_route import KINDS, is_redirect, policies_of
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.manifest.fields import dig, items, mapping, quoted, text
-from tidewaiter.rules.manifest.gateway_route import KINDS, is_redirect, policies_of
 from tidewaiter.rules.rule import Rule
 
 TYPE_CHECKING = False

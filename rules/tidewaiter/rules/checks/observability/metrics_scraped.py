@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
-from tidewaiter.rules.manifest.monitor import (
+from tidewaiter.rules.monitor import (
     asks_for_scrape,
     monitors_of_pods,
     monitors_of_services,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.manifest.fields import text
 from tidewaiter.rules.manifest.ingress import HAPROXY, NGINX, OPENSHIFT
-from tidewaiter.rules.manifest.traefik import middlewares
+from tidewaiter.rules.traefik import middlewares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
