@@ -3,7 +3,7 @@
 A structural schema is read as the API server reads it: unknown fields are mistakes unless
 `x-kubernetes-preserve-unknown-fields` or `additionalProperties` lets them be, defaults count as present,
 `x-kubernetes-int-or-string` and `x-kubernetes-embedded-resource` are understood, lists marked as `set` or
-`map` hold nothing twice. A rule in `x-kubernetes-validations` is CEL: see `expression_mistakes`.
+`map` hold nothing twice. Whether the CEL rules of `x-kubernetes-validations` hold is unknown.
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 

@@ -43,6 +43,9 @@ def _check(value: Any, schema: Schema, pointer: str, prunes: bool, depth: int) -
     if value is None:
         return
     yield from _values(value, schema, pointer)
+    if schema.get("x-kubernetes-validations"):
+        message = f"the CEL rules that {_name(pointer)} has to keep are not evaluated"
+        yield Mistake(pointer, message, is_unknown=True)
     if isinstance(value, dict):
         yield from _mapping(value, schema, pointer, prunes, depth)
     elif isinstance(value, list):
@@ -198,7 +201,8 @@ def _combined(value: Any, schema: Schema, pointer: str, depth: int) -> Iterator[
     """Check allOf, anyOf, oneOf and not; in a structural schema they prune nothing."""
 
     def fits(one: Any) -> bool:
-        return next(_check(value, mapping(one), pointer, False, depth - 1), None) is None
+        found = _check(value, mapping(one), pointer, False, depth - 1)
+        return all(mistake.is_unknown for mistake in found)
 
     for one in sequence(schema.get("allOf")):
         yield from _check(value, mapping(one), pointer, False, depth - 1)
