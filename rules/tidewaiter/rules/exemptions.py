@@ -86,10 +86,10 @@ def inline_uses(
     by_place: dict[tuple[str, int, str], list[Finding]] = {}
     for finding in findings:
         if finding.resource is not None:
-            by_place.setdefault(_place(finding.resource), []).append(finding)
+            by_place.setdefault(finding.resource.place, []).append(finding)
     commented: dict[tuple[str, int], list[Resource]] = {}
     for resource in resources:
-        mine = by_place.get(_place(resource), [])
+        mine = by_place.get(resource.place, [])
         for exemption in annotation_exemptions(resource):
             name = exemption.rules[0]
             yield _use(exemption, resource, {name: _answer(name, mine, mine, resource, policy)})
@@ -118,10 +118,6 @@ def policy_uses(
             expired=is_expired(exemption, today),
             span=Span(exemption.line, 1, exemption.line, 1) if exemption.line else None,
         )
-
-
-def _place(resource: Resource) -> tuple[str, int, str]:
-    return resource.file, resource.document, resource.prefix
 
 
 def _by_policy(
@@ -171,7 +167,7 @@ def _comment_use(
     for name in comment.rules:
         given = []
         for resource in resources:
-            mine = by_place.get(_place(resource), ())
+            mine = by_place.get(resource.place, ())
             covered = [finding for finding in mine if _covers(comment, finding, resource)]
             given.append(_answer(name, mine, covered, resource, policy))
         answers[name] = True if True in given else None if None in given else False

@@ -30,7 +30,7 @@ def namespace_that_stands(resource: Resource, inventory: Inventory) -> str | Non
     if namespace in CLUSTER_NAMESPACES or inventory.find("Namespace", namespace) is not None:
         return None
     first = inventory.once(first_workload, namespace)
-    return namespace if first is not None and _place(first) == _place(resource) else None
+    return namespace if first is not None and first.place == resource.place else None
 
 
 def first_workload(inventory: Inventory, namespace: str) -> Resource | None:
@@ -39,7 +39,3 @@ def first_workload(inventory: Inventory, namespace: str) -> Resource | None:
         if workload.kind_id != "PodTemplate":
             return workload.resource
     return None
-
-
-def _place(resource: Resource) -> tuple[str, int, str]:
-    return resource.file, resource.document, resource.prefix

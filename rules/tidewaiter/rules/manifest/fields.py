@@ -29,6 +29,11 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def whole_number(value: object) -> int | None:
+    """Return the value where it is an integer, which true and false are not, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def dig(value: object, *path: str) -> Any:
     """Return what stands below nested mappings at `path`, or None where any step is missing."""
     for key in path:

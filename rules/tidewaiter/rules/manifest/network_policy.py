@@ -75,6 +75,14 @@ def names_ports(rule: dict[str, Any]) -> bool:
     return bool(ports) and all(dig(port, "port") is not None for port in ports)
 
 
+def why_isolation_is_unknown(inventory: Inventory, namespace: str) -> str | None:
+    """Say, as a clause after "but", why pods that no NetworkPolicy isolates may be so, or None."""
+    if not inventory.complete:
+        return "the other objects are not known"
+    other = alternative(inventory, namespace)
+    return f"{other} may" if other is not None else None
+
+
 def alternative(inventory: Inventory, namespace: str) -> str | None:
     """Name an object of another kind that may isolate the pods of a namespace, or None.
 

@@ -7,7 +7,7 @@ CloudNativePG (https://cloudnative-pg.io/documentation/current/, and EDB's build
 
 from __future__ import annotations
 
-from tidewaiter.rules.manifest.fields import dig, items, mapping, text
+from tidewaiter.rules.manifest.fields import dig, items, mapping, text, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ def instances_of(cluster: Resource) -> tuple[int | None, str]:
     """Return how many instances a cluster has, None where that is no number, and the field's pointer."""
     if cluster.kind_id in CRUNCHY:
         sets = [entry.get("replicas", 1) for entry, _ in items(cluster.spec.get("instances"), "")]
-        numbers = [_number(value) for value in sets]
+        numbers = [whole_number(value) for value in sets]
         total = None if None in numbers or not numbers else sum(filter(None, numbers))
         alone = "/spec/instances/0/replicas" if len(sets) == 1 else "/spec/instances"
         return total, alone
     field = "numberOfInstances" if cluster.kind_id == ZALANDO else "instances"
-    return _number(cluster.spec.get(field, 1)), f"/spec/{field}"
+    return whole_number(cluster.spec.get(field, 1)), f"/spec/{field}"
 
 
 def wal_archiver(cluster: Resource) -> dict[str, Any] | None:
@@ -81,7 +81,3 @@ def wal_archiver(cluster: Resource) -> dict[str, Any] | None:
         if plugin.get("isWALArchiver") is True and plugin.get("enabled") is not False:
             return plugin
     return None
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-prob
 
 from __future__ import annotations
 
-from tidewaiter.rules.manifest.fields import items, mapping
+from tidewaiter.rules.manifest.fields import items, mapping, whole_number
 from tidewaiter.rules.manifest.replica_set import is_replica_set_of_its_own
 
 TYPE_CHECKING = False
@@ -53,10 +53,8 @@ def handler_of(probe: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 def number_of(probe: dict[str, Any], field: str) -> int:
     """Return a number of a probe, its default where it is left out or is no number."""
-    value = probe.get(field)
-    is_number = isinstance(value, int) and not isinstance(value, bool)
     # The API server reads 0 as unset in every field but the delay, whose default it is.
-    return value if is_number and value else DEFAULTS[field]
+    return whole_number(probe.get(field)) or DEFAULTS[field]
 
 
 def port_numbers(container: Container) -> dict[str, Any]:

@@ -96,6 +96,11 @@ class Resource:
         """The object's `spec`, empty where it has none."""
         return mapping(self.object.get("spec"))
 
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Where the object stands: file, document and prefix. Two of one place are one object."""
+        return self.file, self.document, self.prefix
+
     def __repr__(self) -> str:
         """Name the object as a message does: `Deployment payments/api`."""
         return (

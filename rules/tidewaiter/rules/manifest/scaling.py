@@ -6,7 +6,7 @@ https://keda.sh/docs/latest/reference/scaledobject-spec/
 
 from __future__ import annotations
 
-from tidewaiter.rules.manifest.fields import mapping, text
+from tidewaiter.rules.manifest.fields import mapping, text, whole_number
 from tidewaiter.rules.manifest.resource import kind_id
 from tidewaiter.rules.record import record
 
@@ -74,4 +74,4 @@ def bounds_of(scaler: Resource) -> Bounds:
 def _number(value: Any, default: int | None) -> int | None:
     if value is None:
         return default
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return whole_number(value)

@@ -6,7 +6,7 @@ Rollouts, Knative Serving, OpenKruise.
 
 from __future__ import annotations
 
-from tidewaiter.rules.manifest.fields import dig, mapping, resolve, text
+from tidewaiter.rules.manifest.fields import dig, mapping, resolve, text, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ class Workload:
     @property
     def replicas(self) -> int | None:
         """The number the manifest asks for; None where it leaves it out or it is no number."""
-        value = dig(self.resource.object, "spec", "replicas")
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return whole_number(dig(self.resource.object, "spec", "replicas"))
 
 
 def workload_of(resource: Resource, pod_specs: dict[str, str] | None = None) -> Workload | None:

@@ -49,7 +49,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     if identity is None:
         return
     first = context.inventory.once(_first_of_each).get(identity)
-    if first is None or _place(first) == _place(resource):
+    if first is None or first.place == resource.place:
         return
     where = "in this file" if first.file == resource.file else f"in {first.file.rpartition('/')[2]}"
     nth = f"document {first.document + 1}" + (f", {first.prefix[1:]}" if first.prefix else "")
@@ -77,10 +77,6 @@ def _is_patch(resource: Resource) -> bool:
     return not regular or any(not container.spec.get("image") for container in regular)
 
 
-def _place(resource: Resource) -> tuple[str, int, str]:
-    return resource.file, resource.document, resource.prefix
-
-
 def _first_of_each(inventory: Inventory) -> dict[Identity, Resource]:
     """Index an inventory by identity and folder."""
     found: dict[Identity, Resource] = {}
@@ -89,6 +85,6 @@ def _first_of_each(inventory: Inventory) -> dict[Identity, Resource]:
             identity = _identity(resource)
             if identity is not None:
                 first = found.setdefault(identity, resource)
-                if _place(resource) < _place(first):
+                if resource.place < first.place:
                     found[identity] = resource
     return found

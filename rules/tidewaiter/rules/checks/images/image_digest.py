@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import quoted
+from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.manifest.image import InvalidImage, parse_image
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
@@ -16,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidewaiter.rules.manifest.image import ImageReference
     from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
 
@@ -72,7 +72,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 container.name,
             )
             continue
-        if not reference.is_pinned and not _is_excepted(reference, excepted):
+        if not reference.is_pinned and not matches_any(reference.name, excepted):
             yield Violation(
                 pointer,
                 f"the image {image} of container {container.name} has no digest",
@@ -100,11 +100,3 @@ def _without_image(container: Container, workload: Workload) -> Violation:
         container.name,
         unknown=why.startswith(","),
     )
-
-
-def _is_excepted(reference: ImageReference, patterns: list[str]) -> bool:
-    if not patterns:
-        return False
-    from fnmatch import fnmatchcase
-
-    return any(fnmatchcase(reference.name, pattern) for pattern in patterns)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of, pod_selector
 from tidewaiter.rules.manifest.fields import dig, items, mapping, sequence, text
-from tidewaiter.rules.manifest.network_policy import KIND, alternative, directions
+from tidewaiter.rules.manifest.network_policy import KIND, directions, why_isolation_is_unknown
 from tidewaiter.rules.manifest.selector import InvalidSelector
 from tidewaiter.rules.manifest.selector_text import parse_selector_text
 from tidewaiter.rules.rule import ANY, Parameter, Rule
@@ -100,12 +100,12 @@ def _workload(workload: Workload, context: Context) -> Iterator[Violation]:
         return
     pointer = f"{workload.template_pointer}/metadata/labels"
     message = f"no NetworkPolicy limits the egress of {name}, whose external addresses are listed"
-    if not inventory.complete:
-        yield Violation(pointer, f"{message}, but the other objects are not known", unknown=True)
-    elif (other := alternative(inventory, namespace_of(workload.resource))) is not None:
-        yield Violation(pointer, f"{message}, but {other} may", unknown=True)
-    else:
-        yield Violation(pointer, message)
+    unknown = why_isolation_is_unknown(inventory, namespace_of(workload.resource))
+    yield Violation(
+        pointer,
+        message + (f", but {unknown}" if unknown else ""),
+        unknown=unknown is not None,
+    )
 
 
 def _marked(policy: Resource, marking: Selector, context: Context) -> Workload | None:

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
-from tidewaiter.rules.manifest.network_policy import DIRECTIONS, KIND, alternative, directions
+from tidewaiter.rules.manifest.network_policy import (
+    DIRECTIONS,
+    KIND,
+    directions,
+    why_isolation_is_unknown,
+)
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
@@ -66,9 +71,9 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     what = " or ".join(direction.lower() for direction in DIRECTIONS if direction not in covered)
     pointer = f"{workload.template_pointer}/metadata/labels"
     message = f"no NetworkPolicy selects the pods of {workload.resource.name} for {what}"
-    if not inventory.complete:
-        yield Violation(pointer, f"{message}, but the other objects are not known", unknown=True)
-    elif (other := alternative(inventory, namespace_of(workload.resource))) is not None:
-        yield Violation(pointer, f"{message}, but {other} may", unknown=True)
-    else:
-        yield Violation(pointer, message)
+    unknown = why_isolation_is_unknown(inventory, namespace_of(workload.resource))
+    yield Violation(
+        pointer,
+        message + (f", but {unknown}" if unknown else ""),
+        unknown=unknown is not None,
+    )

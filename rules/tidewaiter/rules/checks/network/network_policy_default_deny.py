@@ -121,13 +121,9 @@ def _stands_for(resource: Resource, namespace: str, inventory: Inventory) -> boo
     first = _first_workload(inventory, namespace)
     return (
         first is not None
-        and _place(first.resource) == _place(resource)
+        and first.resource.place == resource.place
         and inventory.find("Namespace", namespace) is None
     )
-
-
-def _place(resource: Resource) -> tuple[str, int, str]:
-    return resource.file, resource.document, resource.prefix
 
 
 def _first_workload(inventory: Inventory, namespace: str) -> Workload | None:

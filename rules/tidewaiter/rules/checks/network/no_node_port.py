@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
+from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.rule import Parameter, Rule
 
 TYPE_CHECKING = False
@@ -49,17 +50,8 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield one violation for a Service of type NodePort that the policy does not allow."""
     if resource.spec.get("type") != "NodePort":
         return
-    if not _is_allowed(resource, context.parameters["allowed"]):
+    if not matches_any(f"{namespace_of(resource)}/{resource.name}", context.parameters["allowed"]):
         yield Violation(
             "/spec/type",
             f"Service {resource.name} opens a port on every node (type: NodePort)",
         )
-
-
-def _is_allowed(resource: Resource, patterns: list[str]) -> bool:
-    if not patterns:
-        return False
-    from fnmatch import fnmatchcase
-
-    name = f"{namespace_of(resource)}/{resource.name}"
-    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.manifest.node_choice import required_terms, selected_labels
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
@@ -82,7 +83,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         )
     for label in chosen:
         for name in label.values:
-            if not _is_listed(name, pools):
+            if not matches_any(name, pools):
                 yield Violation(
                     label.pointer,
                     f"the node pool {name!r} ({label.key}) is not on the policy's list",
@@ -101,9 +102,3 @@ def _chosen(workload: Workload, labels: list[str]) -> list[NodeLabel]:
             return []
         chosen += named
     return chosen
-
-
-def _is_listed(name: str, pools: list[str]) -> bool:
-    from fnmatch import fnmatchcase
-
-    return any(fnmatchcase(name, pool) for pool in pools)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.manifest.fields import quoted, text
+from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
 TYPE_CHECKING = False
@@ -61,7 +62,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     spec = workload.pod_spec
     name = text(spec.get("serviceAccountName")) or text(spec.get("serviceAccount")) or "default"
     namespace = namespace_of(workload.resource)
-    if _is_allowed(f"{namespace}/{name}", context.parameters["allowed"]):
+    if matches_any(f"{namespace}/{name}", context.parameters["allowed"]):
         return
     pointer = f"{workload.pod_pointer}/{_FIELD}"
     if of_pod is not None:
@@ -87,11 +88,3 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
             "manifests",
             unknown=True,
         )
-
-
-def _is_allowed(account: str, patterns: list[str]) -> bool:
-    if not patterns:
-        return False
-    from fnmatch import fnmatchcase
-
-    return any(fnmatchcase(account, pattern) for pattern in patterns)

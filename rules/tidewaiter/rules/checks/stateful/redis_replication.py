@@ -9,7 +9,7 @@ https://github.com/OT-CONTAINER-KIT/redis-operator and https://github.com/spotah
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import dig, mapping
+from tidewaiter.rules.manifest.fields import dig, mapping, whole_number
 from tidewaiter.rules.rule import Rule
 
 TYPE_CHECKING = False
@@ -117,7 +117,8 @@ def _of_failover(redis: Resource) -> Iterator[Violation]:
 def _at_least(
     least: int, value: object, pointer: str, what: str, redis: Resource
 ) -> Iterator[Violation]:
-    if isinstance(value, int) and not isinstance(value, bool) and value < least:
-        noun = what.removesuffix("s") if value == 1 else what
+    number = whole_number(value)
+    if number is not None and number < least:
+        noun = what.removesuffix("s") if number == 1 else what
         wanted = "1 is" if least == 1 else f"{least} are"
-        yield Violation(pointer, f"{redis!r} has {value} {noun}, at least {wanted} wanted")
+        yield Violation(pointer, f"{redis!r} has {number} {noun}, at least {wanted} wanted")
