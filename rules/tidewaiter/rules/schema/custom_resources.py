@@ -13,7 +13,7 @@ from tidewaiter.rules.manifest.api_version import group_of
 from tidewaiter.rules.manifest.fields import dig, mapping, sequence
 from tidewaiter.rules.record import record, replace
 from tidewaiter.rules.schema import definitions
-from tidewaiter.rules.schema.structural import structural_mistakes
+from tidewaiter.rules.schema.structural import IMPLIED, structural_mistakes
 from tidewaiter.rules.schema.validate import Mistake, mistakes
 
 TYPE_CHECKING = False
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 CRD = "CustomResourceDefinition.apiextensions.k8s.io"
 _OBJECT_META = "machinery.meta.v1.ObjectMeta"
-_IMPLIED = ("apiVersion", "kind", "metadata")
 
 
 @record
 class ServedDefinition:
-    """A CustomResourceDefinition that names a kind: the versions it serves, and each one's schema."""
+    """A CustomResourceDefinition that names a kind: the versions it serves, and each one's schema.
+
+    The schemas let the fields be that every object has, and that no definition describes.
+    """
 
     name: str
     schemas: dict[str, dict[str, Any] | None]
@@ -43,12 +45,13 @@ def served_definition(resource: Resource, inventory: Inventory) -> ServedDefinit
 
     Definitions made of the schemas of a folder have one version each and are taken together.
     """
-    group = group_of(resource.api_version)
-    found = inventory.lookup(CRD, None, _kinds_of, (group, resource.kind.lower()))
+    return inventory.once(_definition_of, group_of(resource.api_version), resource.kind.lower())
+
+
+def _definition_of(inventory: Inventory, group: str, kind: str) -> ServedDefinition | None:
+    found = inventory.lookup(CRD, None, _kinds_of, (group, kind))
     if not found and group:
-        found = inventory.lookup(
-            CRD, None, _kinds_of, (group.partition(".")[0], resource.kind.lower())
-        )
+        found = inventory.lookup(CRD, None, _kinds_of, (group.partition(".")[0], kind))
     if not found:
         return None
     served = [_served(one) for one in found]
@@ -72,17 +75,8 @@ def custom_mistakes(resource: Resource, definition: ServedDefinition) -> Iterato
     if isinstance(metadata, dict):
         for mistake in mistakes(metadata, _OBJECT_META, definitions.NEWEST[1]):
             yield replace(mistake, pointer=f"/metadata{mistake.pointer}")
-    if schema is None:
-        return
-    properties = mapping(schema.get("properties"))
-    inner = {
-        **schema,
-        "properties": {
-            **properties,
-            **{name: {"x-kubernetes-preserve-unknown-fields": True} for name in _IMPLIED},
-        },
-    }
-    yield from structural_mistakes(resource.object, inner, prunes=definition.prunes)
+    if schema is not None:
+        yield from structural_mistakes(resource.object, schema, prunes=definition.prunes)
 
 
 def _kinds_of(definition: Resource) -> tuple[tuple[str, str], ...]:
@@ -98,9 +92,15 @@ def _served(definition: Resource) -> ServedDefinition:
     for row in map(mapping, rows):
         if row.get("served") is not False:
             stated = dig(row, "schema", "openAPIV3Schema") or common
-            schemas[str(row.get("name"))] = stated if isinstance(stated, dict) else None
+            schema = _with_implied_fields(stated) if isinstance(stated, dict) else None
+            schemas[str(row.get("name"))] = schema
     return ServedDefinition(
         definition.name,
         schemas,
         prunes=definition.api_version.endswith("/v1") or spec.get("preserveUnknownFields") is False,
     )
+
+
+def _with_implied_fields(schema: dict[str, Any]) -> dict[str, Any]:
+    implied = {name: {"x-kubernetes-preserve-unknown-fields": True} for name in IMPLIED}
+    return {**schema, "properties": {**mapping(schema.get("properties")), **implied}}

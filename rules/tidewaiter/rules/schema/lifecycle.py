@@ -9,7 +9,7 @@ https://kubernetes.io/docs/reference/using-api/deprecation-policy/#deprecating-p
 from __future__ import annotations
 
 from tidewaiter.rules.record import record
-from tidewaiter.rules.schema.definitions import OLDEST, api_versions_of, versions_of
+from tidewaiter.rules.schema.definitions import NEWEST, OLDEST, api_versions_of, versions_of
 
 _BETA_LIFE = 3
 """Releases for which a beta or alpha API is served before it is deprecated."""
@@ -35,7 +35,7 @@ def lifecycle_of(api_version: str, kind: str) -> Lifecycle | None:
         return Lifecycle(None, *known) if known else None
     first, last = spans[0][0], spans[-1][1]
     removed = known[1] if known else None
-    if last < _NEWEST_MINOR:
+    if last < NEWEST[1]:
         removed = last + 1
     introduced = first if first > OLDEST[1] else None
     if known:
@@ -67,7 +67,6 @@ def _maturity(api_version: str) -> tuple[int, str]:
     return level, api_version
 
 
-_NEWEST_MINOR = 37
 _BEFORE: dict[tuple[str, str], tuple[int | None, int | None]] = {
     ("extensions/v1beta1", "DaemonSet"): (9, 16),
     ("extensions/v1beta1", "Deployment"): (9, 16),

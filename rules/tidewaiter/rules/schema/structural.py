@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _DEPTH = 128
 """Deeper schemas are not followed; a manifest cannot nest much deeper either."""
-_IMPLIED = ("apiVersion", "kind", "metadata")
-"""Fields of an embedded resource, which its schema need not name."""
+IMPLIED = ("apiVersion", "kind", "metadata")
+"""Fields of a resource, embedded ones too, which its schema need not name."""
 
 
 def structural_mistakes(
@@ -88,7 +88,7 @@ def _mapping(
             yield from _check(inner, mapping(properties[name]), place, prunes, depth - 1)
         elif isinstance(others, dict):
             yield from _check(inner, others, place, prunes, depth - 1)
-        elif not keeps and not (is_resource and name in _IMPLIED):
+        elif not keeps and not (is_resource and name in IMPLIED):
             nearest = nearest_field(name, properties)
             hint = f"; did you mean {nearest!r}?" if nearest else ""
             yield Mistake(place, f"{_name(pointer)} has no field {name!r}{hint}", nearest)
@@ -110,10 +110,10 @@ def _list(
     yield from _length(len(value), schema, "Items", "elements", pointer)
     kind = schema.get("x-kubernetes-list-type")
     if kind == "set":
-        yield from _repeated(value, [repr(inner) for inner in value], pointer)
+        yield from _repeated([repr(inner) for inner in value], pointer)
     elif kind == "map":
         keys = sequence(schema.get("x-kubernetes-list-map-keys"))
-        yield from _repeated(value, [_map_key(inner, keys, items) for inner in value], pointer)
+        yield from _repeated([_map_key(inner, keys, items) for inner in value], pointer)
 
 
 def _map_key(element: Any, keys: list[Any], items: Schema) -> str:
@@ -122,7 +122,7 @@ def _map_key(element: Any, keys: list[Any], items: Schema) -> str:
     return repr([stated.get(key, mapping(properties.get(key)).get("default")) for key in keys])
 
 
-def _repeated(value: list[Any], keys: list[str], pointer: str) -> Iterator[Mistake]:
+def _repeated(keys: list[str], pointer: str) -> Iterator[Mistake]:
     seen: dict[str, int] = {}
     for index, key in enumerate(keys):
         if key in seen:
@@ -132,7 +132,6 @@ def _repeated(value: list[Any], keys: list[str], pointer: str) -> Iterator[Mista
             )
         else:
             seen[key] = index
-    del value
 
 
 def _values(value: Any, schema: Schema, pointer: str) -> Iterator[Mistake]:

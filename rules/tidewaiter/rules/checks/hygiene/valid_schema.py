@@ -11,7 +11,6 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.api_version import is_built_in
 from tidewaiter.rules.rule import ANY, Rule
-from tidewaiter.rules.schema.custom_resources import custom_mistakes, served_definition
 from tidewaiter.rules.schema.definitions import (
     NEWEST,
     OLDEST,
@@ -55,10 +54,11 @@ RULE = Rule(
 @RULE.check
 def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield one violation for each field that does not fit."""
-    definition = definition_of(resource.api_version, resource.kind, context.version)
     if not is_built_in(resource.api_version):
         yield from _custom(resource, context)
-    elif not OLDEST <= context.version <= NEWEST:
+        return
+    definition = definition_of(resource.api_version, resource.kind, context.version)
+    if not OLDEST <= context.version <= NEWEST:
         yield Violation(
             "/apiVersion",
             f"the schemas of Kubernetes {context.version[0]}.{context.version[1]} are not known, "
@@ -85,6 +85,8 @@ def _unknown_kind(resource: Resource, context: Context) -> Iterator[Violation]:
 
 
 def _custom(resource: Resource, context: Context) -> Iterator[Violation]:
+    from tidewaiter.rules.schema.custom_resources import custom_mistakes, served_definition
+
     definition = served_definition(resource, context.inventory)
     if definition is None:
         yield Violation(
