@@ -83,3 +83,27 @@ def write_data(path: str, value: Any, *, largest: int | None = None) -> bool:
     if largest is not None and len(content) > largest:
         return False
     return replace_file(path, blake2b(content, digest_size=_CHECKSUM).digest() + content)
+
+
+def keep_newest(folder: str, *, files: int | None = None, size: int | None = None) -> None:
+    """Remove the files longest unchanged until so many, or so many bytes, are left at most.
+
+    What cannot be removed stays: another run may have removed it already.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = [
+                (entry.stat().st_mtime_ns, entry.stat().st_size, entry.path) for entry in found
+            ]
+    except OSError:
+        return
+    count, total = len(entries), sum(length for _, length, _ in entries)
+    for _, length, path in sorted(entries):
+        if (files is None or count <= files) and (size is None or total <= size):
+            return
+        try:
+            os.unlink(path)
+        except OSError:
+            continue
+        count -= 1
+        total -= length

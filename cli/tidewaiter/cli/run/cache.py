@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from tidewaiter.rules.cache_folder import cache_folder, read_data, write_data
+from tidewaiter.rules.cache_folder import cache_folder, keep_newest, read_data, write_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,29 +33,10 @@ def read_entry(name: str) -> Any:
 
 def write_entry(name: str, value: Any) -> None:
     """Store plain data, and drop the entries longest unused where all take too much."""
-    if write_data(_path(name), value, largest=_SIZE_LIMIT // 4):
-        _drop_oldest()
+    path = _path(name)
+    if write_data(path, value, largest=_SIZE_LIMIT // 4):
+        keep_newest(os.path.dirname(path), size=_SIZE_LIMIT)
 
 
 def _path(name: str) -> str:
     return os.path.join(cache_folder(), "runs", f"{name}.bin")
-
-
-def _drop_oldest() -> None:
-    folder = os.path.join(cache_folder(), "runs")
-    try:
-        with os.scandir(folder) as found:
-            entries = [
-                (entry.stat().st_mtime_ns, entry.stat().st_size, entry.path) for entry in found
-            ]
-    except OSError:
-        return
-    total = sum(size for _, size, _ in entries)
-    for _, size, path in sorted(entries):
-        if total <= _SIZE_LIMIT:
-            return
-        try:
-            os.unlink(path)
-        except OSError:
-            continue
-        total -= size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tidewaiter.rules import catalogue
-from tidewaiter.rules.cache_folder import cache_folder, name_of, read_data, write_data
+from tidewaiter.rules.cache_folder import cache_folder, keep_newest, name_of, read_data, write_data
 from tidewaiter.rules.errors import InputError, PolicyError
 from tidewaiter.rules.loading.sources import read_file
 from tidewaiter.rules.version import __version__
@@ -38,7 +38,7 @@ def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
 
         plain = validated(content, path)
         if stored and write_data(stored, plain):
-            _drop_oldest(os.path.dirname(stored))
+            keep_newest(os.path.dirname(stored), files=_KEPT)
     return {**plain, "file": path}
 
 
@@ -88,14 +88,3 @@ def _idle_workloads(plain: PlainPolicy) -> Iterator[str]:
 def _cache_path(content: bytes) -> str:
     name = name_of((__version__.encode(), repr(catalogue.stamp()).encode(), content))
     return os.path.join(cache_folder(), "policies", f"{name}.bin")
-
-
-def _drop_oldest(folder: str) -> None:
-    """Keep the newest policies; that another run removes one at the same time does no harm."""
-    try:
-        with os.scandir(folder) as files:
-            entries = sorted((file.stat().st_mtime_ns, file.path) for file in files)
-        for _, path in entries[:-_KEPT]:
-            os.unlink(path)
-    except OSError:
-        pass

@@ -57,18 +57,18 @@ def validated(content: bytes, path: str) -> PlainPolicy:
         (repeated.line, repeated.column, f"key {repeated.key!r} stands here again")
         for repeated in document.duplicates
     ]
-    found: list[Mistake] = []
+    parsed: model.PolicyFile | None = None
     if isinstance(value, dict):
-        found += _of_models(value)
+        parsed, found = _parse(value)
         found += _of_names(value)
     else:
-        found.append(("", "a policy is a mapping with apiVersion, kind, metadata and spec"))
+        found = [("", "a policy is a mapping with apiVersion, kind, metadata and spec")]
     for pointer, message in found:
         span = positions.at(pointer)
         placed.append((span.line, span.column, message))
-    if placed:
+    if placed or parsed is None:
         _refuse(path, placed)
-    return _plain(value, lambda pointer: positions.at(pointer).line)
+    return _plain(parsed, lambda pointer: positions.at(pointer).line)
 
 
 def _refuse(path: str, mistakes: Sequence[tuple[int | None, int | None, str]]) -> NoReturn:
@@ -82,17 +82,19 @@ def _refuse(path: str, mistakes: Sequence[tuple[int | None, int | None, str]]) -
     raise PolicyError(text, file=path, line=first.line, column=first.column)
 
 
-def _of_models(value: dict[str, Any]) -> Iterator[Mistake]:
-    """Yield the mistakes of form: unknown and missing keys, wrong types and choices."""
+def _parse(value: dict[str, Any]) -> tuple[model.PolicyFile | None, list[Mistake]]:
+    """Return the policy, or None and its mistakes of form: unknown and missing keys, wrong types."""
     try:
-        model.PolicyFile.model_validate(value)
+        return model.PolicyFile.model_validate(value), []
     except ValidationError as error:
+        found = []
         for detail in error.errors(include_url=False):
             pointer, message = _mistake(detail)
             # One profile is read as a list of one, which is not what stands in the file.
             if pointer.endswith("/profile/0") and isinstance(resolve(value, pointer[:-2]), str):
                 pointer = pointer[:-2]
-            yield pointer, message
+            found.append((pointer, message))
+        return None, found
 
 
 def _mistake(detail: ErrorDetails) -> Mistake:
@@ -293,9 +295,8 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def _plain(value: dict[str, Any], line_of: Callable[[str], int]) -> PlainPolicy:
+def _plain(parsed: model.PolicyFile, line_of: Callable[[str], int]) -> PlainPolicy:
     """Return the plain form of a valid policy."""
-    parsed = model.PolicyFile.model_validate(value)
     spec = parsed.spec
     plain: dict[str, Any] = {"name": parsed.metadata.name}
     stated = spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
