@@ -1,0 +1,181 @@
+"""A kube-apiserver with its etcd, on free ports of the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.e2e.certificates import Authority, signing_key
+from tests.e2e.client import Client, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.e2e.binaries import Binaries
+
+STARTUP = 120.0
+"""Seconds until the API server must be ready; it takes about 5 on an idle machine."""
+
+
+class ApiServer(NamedTuple):
+    """A running API server: where it is, and how to speak to it.
+
+    No controller runs beside it: a Deployment gets no pods, and a deleted namespace stays `Terminating`.
+    """
+
+    url: str
+    ca_file: Path
+    token: str
+    """Of an administrator, in the group system:masters."""
+    user_token: str
+    """Of the user `jane`, who may do nothing but what a test's RBAC objects allow."""
+    kubeconfig: Path
+    """For kubectl, as the administrator."""
+    authority: Authority
+    """Issues the certificate of a webhook that the API server shall trust."""
+
+    @property
+    def admin(self) -> Client:
+        """Return a client that speaks for the administrator."""
+        return Client(self.url, self.token, self.ca_file)
+
+    @property
+    def user(self) -> Client:
+        """Return a client that speaks for the user `jane`."""
+        return Client(self.url, self.user_token, self.ca_file)
+
+
+@contextmanager
+def running_api_server(
+    programs: Binaries, folder: Path, flags: Sequence[str] = ()
+) -> Iterator[ApiServer]:
+    """Start etcd and the API server and end both, however the block is left.
+
+    `folder` takes their files and must be empty; `flags` are added to those of the API server. Raises
+    RuntimeError with the end of the log where one of them ends or is not ready in time.
+    """
+    authority = Authority(folder)
+    etcd_url, peer_url, port = _loopback(), _loopback(), _free_port()
+    server = ApiServer(
+        url=f"https://127.0.0.1:{port}",
+        ca_file=authority.certificate,
+        token=secrets.token_hex(),
+        user_token=secrets.token_hex(),
+        kubeconfig=folder / "kubeconfig",
+        authority=authority,
+    )
+    _write_kubeconfig(server)
+    etcd = (
+        str(programs.etcd),
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={etcd_url}",
+        f"--advertise-client-urls={etcd_url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster=default={peer_url}",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    )
+    kube_apiserver = (
+        str(programs.kube_apiserver),
+        f"--etcd-servers={etcd_url}",
+        f"--secure-port={port}",
+        *_api_server_flags(server, folder),
+        *flags,
+    )
+    with ExitStack() as stack:
+        stack.enter_context(_running(etcd, folder / "etcd.log"))
+        process = stack.enter_context(_running(kube_apiserver, folder / "kube-apiserver.log"))
+        _wait_until_ready(server, process, folder)
+        yield server
+
+
+def _api_server_flags(server: ApiServer, folder: Path) -> list[str]:
+    tokens = folder / "tokens.csv"
+    tokens.write_text(
+        f'{server.token},admin,admin,"system:masters"\n{server.user_token},jane,jane\n',
+        encoding="utf-8",
+    )
+    pair, key = server.authority.issue("kube-apiserver"), signing_key(folder)
+    return [
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+        f"--cert-dir={folder}",
+        f"--tls-cert-file={pair.certificate}",
+        f"--tls-private-key-file={pair.key}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        f"--token-auth-file={tokens}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--authorization-mode=RBAC",
+        # It would wait for a controller, which does not run, to make each namespace's default account.
+        "--disable-admission-plugins=ServiceAccount",
+    ]
+
+
+def _wait_until_ready(server: ApiServer, process: subprocess.Popen[bytes], folder: Path) -> None:
+    end = time.monotonic() + STARTUP
+    client = server.admin
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            client.request("GET", "/readyz")
+            return
+        except (OSError, Refused):
+            time.sleep(0.1)
+    state = "is not ready" if process.poll() is None else f"ended with {process.returncode}"
+    logs = "\n".join(
+        f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}"
+        for log in (folder / "etcd.log", folder / "kube-apiserver.log")
+    )
+    raise RuntimeError(f"kube-apiserver {state}\n{logs}")
+
+
+@contextmanager
+def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program with its output in `log`; end it, and only it, when the block is left."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _write_kubeconfig(server: ApiServer) -> None:
+    cluster = {"server": server.url, "certificate-authority": str(server.ca_file)}
+    context = {"cluster": "e2e", "user": "admin"}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "e2e",
+        "clusters": [{"name": "e2e", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": server.token}}],
+        "contexts": [{"name": "e2e", "context": context}],
+    }
+    server.kubeconfig.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _loopback() -> str:
+    return f"http://127.0.0.1:{_free_port()}"
+
+
+def _free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port: int = chosen.getsockname()[1]
+        return port

@@ -1,0 +1,107 @@
+"""kube-apiserver and etcd as programs, built from their Go modules once for each version.
+
+The modules are those of tests/e2e/servers/go.mod. The programs are kept outside of the checkout, so that a
+fresh clone finds them again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tidewaiter.rules.cache_folder import cache_folder
+
+MODULE = Path(__file__).parent / "servers"
+KUBERNETES = "k8s.io/kubernetes"
+ETCD = "go.etcd.io/etcd/server/v3"
+
+
+class GoIsMissing(Exception):
+    """The programs are not built yet, and there is no Go to build them with."""
+
+
+class BuildFailed(Exception):
+    """Go could not build a program; the message ends with what it said."""
+
+
+class Binaries(NamedTuple):
+    """The paths of the two programs."""
+
+    kube_apiserver: Path
+    etcd: Path
+
+
+def version_of(module: str) -> str:
+    """Return the version of a Go module that go.mod requires, with its `v`."""
+    text = (MODULE / "go.mod").read_text(encoding="utf-8")
+    found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE)
+    assert found is not None, f"{MODULE / 'go.mod'} requires no {module}"
+    return found[1]
+
+
+def build_folder() -> Path:
+    """Return where the programs of these versions and this platform are kept, built or not."""
+    name = "-".join(
+        (
+            f"kubernetes-{version_of(KUBERNETES)}",
+            f"etcd-{version_of(ETCD)}",
+            platform.system().lower(),
+            platform.machine().lower(),
+        )
+    )
+    return Path(cache_folder(), "e2e", name)
+
+
+def binaries() -> Binaries:
+    """Return the programs, which are built first where they are absent.
+
+    Other processes that ask at the same time wait for the one that builds. A folder appears whole or not at
+    all. Raises GoIsMissing and BuildFailed.
+    """
+    folder = build_folder()
+    if not folder.is_dir():
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                _build(folder)
+    return Binaries(kube_apiserver=folder / "kube-apiserver", etcd=folder / "etcd")
+
+
+def _build(folder: Path) -> None:
+    if shutil.which("go") is None:
+        raise GoIsMissing(
+            "the end-to-end tests need Go 1.26 or newer, once, to build kube-apiserver and etcd"
+        )
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as temporary:
+        built = Path(temporary, "built")
+        _go_build(ETCD, built / "etcd")
+        _go_build(f"{KUBERNETES}/cmd/kube-apiserver", built / "kube-apiserver")
+        built.rename(folder)
+
+
+def _go_build(package: str, program: Path) -> None:
+    # Without a stamped version the API server calls itself v0.0.0-master, which kubectl cannot read.
+    stamp = f"-X k8s.io/component-base/version.gitVersion={version_of(KUBERNETES)}"
+    done = subprocess.run(
+        ["nice", "go", "build", "-ldflags", f"-s -w {stamp}", "-o", str(program), package],
+        check=False,
+        cwd=MODULE,
+        # Neither a workspace nor flags of the user change what is built, and no C compiler is needed.
+        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode != 0:
+        raise BuildFailed(
+            f"go build {package} ended with {done.returncode}:\n{done.stdout[-4000:]}"
+        )
