@@ -57,6 +57,15 @@ def number_of(probe: dict[str, Any], field: str) -> int:
     return whole_number(probe.get(field)) or DEFAULTS[field]
 
 
+def known_number(probe: dict[str, Any], field: str) -> int | None:
+    """Return what a number of a probe comes to; None where it is no number, or one that is refused."""
+    value = probe.get(field)
+    number = 0 if value is None else whole_number(value)
+    if number == 0:
+        return DEFAULTS[field]
+    return number if number is not None and number > 0 else None
+
+
 def port_numbers(container: Container) -> dict[str, Any]:
     """Return the numbers of a container's ports by name."""
     return {

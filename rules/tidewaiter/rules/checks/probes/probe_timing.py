@@ -2,8 +2,8 @@
 
 Restricted fields: timeoutSeconds, periodSeconds and failureThreshold of livenessProbe, readinessProbe and
 startupProbe. Allowed: a timeout of at least 1 and shorter than the period; a period times a threshold within
-the policy's bounds. What is left out has the API's default (10, 1 and 3). Knative, which reads a
-readiness probe in its own way, is left out.
+the policy's bounds. What is left out has the API's default (1, 10 and 3). Knative asks readiness probes in
+its own way: its are left out.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import mapping, whole_number
-from tidewaiter.rules.manifest.probe import DEFAULTS, PROBES, handler_of
+from tidewaiter.rules.manifest.probe import PROBES, handler_of, known_number
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
 TYPE_CHECKING = False
@@ -94,10 +94,11 @@ _BOUNDS = {
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield a violation for each timeout, and each time until a verdict, that is out of bounds."""
+    fields: tuple[str, ...] = PROBES
     if workload.kind_id.endswith(".serving.knative.dev"):
-        return
+        fields = tuple(field for field in PROBES if field != "readinessProbe")
     for container in workload.containers:
-        for field in PROBES:
+        for field in fields:
             probe = mapping(container.spec.get(field))
             if handler_of(probe) is not None:
                 yield from _check_timeout(probe, field, container)
@@ -115,7 +116,7 @@ def _check_timeout(probe: dict[str, Any], field: str, container: Container) -> I
             f"{subject} has timeoutSeconds {stated}, {reading}; at least 1 is asked for",
             container.name,
         )
-    timeout, period = _number(probe, "timeoutSeconds"), _number(probe, "periodSeconds")
+    timeout, period = known_number(probe, "timeoutSeconds"), known_number(probe, "periodSeconds")
     if timeout is None or period is None or timeout < period:
         return
     at = "timeoutSeconds" if stated else "periodSeconds"
@@ -129,7 +130,10 @@ def _check_timeout(probe: dict[str, Any], field: str, container: Container) -> I
 def _check_bounds(
     probe: dict[str, Any], field: str, container: Container, context: Context
 ) -> Iterator[Violation]:
-    period, threshold = _number(probe, "periodSeconds"), _number(probe, "failureThreshold")
+    period, threshold = (
+        known_number(probe, "periodSeconds"),
+        known_number(probe, "failureThreshold"),
+    )
     if period is None or threshold is None:
         return
     minimum, maximum = _BOUNDS[field]
@@ -145,14 +149,3 @@ def _check_bounds(
         f"failureThreshold {threshold}); {wanted} asked for",
         container.name,
     )
-
-
-def _number(probe: dict[str, Any], field: str) -> int | None:
-    """Return what a field comes to; None where it is no number, or one that is refused."""
-    if probe.get(field) is None:
-        return DEFAULTS[field]
-    number = whole_number(probe[field])
-    if number == 0:
-        # The API server reads it as left out.
-        return DEFAULTS[field]
-    return number if number is not None and number > 0 else None
