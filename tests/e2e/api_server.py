@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 STARTUP = 120.0
 """Seconds until the API server must be ready; it takes about 5 on an idle machine."""
 
+_GUARD = """\
+exec 3<&0
+"$@" </dev/null 3<&- &
+program=$!
+(read -r _ <&3; kill -KILL "$program") &
+watcher=$!
+wait "$program"
+code=$?
+kill "$watcher"
+exit "$code"
+"""
+"""Runs a program until it ends or standard input does: none outlives the tests, even where these are killed.
+
+What the program stored is thrown away, so it is not asked to end in order.
+"""
+
 
 class ApiServer(NamedTuple):
     """A running API server: where it is, and how to speak to it.
@@ -143,17 +159,15 @@ def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byt
     """Run a program with its output in `log`; end it, and only it, when the block is left."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            ("sh", "-c", _GUARD, "guard", *command),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-    try:
+    # Leaving the block closes the pipe, which ends the program, and waits for that.
+    with process:
         yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _write_kubeconfig(server: ApiServer) -> None:

@@ -88,7 +88,9 @@ def test_the_server_and_valid_schema_refuse_an_unknown_field(
 ) -> None:
     manifest = deployment(namespace)
     container(manifest)["livenessProb"] = copy.deepcopy(container(manifest)["livenessProbe"])
-    with pytest.raises(Refused, match=r'unknown field "spec\.template\.spec\.containers') as refused:
+    with pytest.raises(
+        Refused, match=r'unknown field "spec\.template\.spec\.containers'
+    ) as refused:
         api_server.admin.create(manifest, dryRun="All", fieldValidation="Strict")
     assert refused.value.code == 400
     assert schema_mistakes(manifest) == ["/spec/template/spec/containers/0/livenessProb"]
