@@ -35,14 +35,15 @@ demo: $(SETUP) ## lint the example namespace, which has deliberate mistakes
 	    echo "lint exited with $$code where 1 (findings) is expected" >&2; exit 1; \
 	  fi
 
-test: $(SETUP) ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS)
+# The tests marked e2e go to one worker, whose session owns the API server.
+test: $(SETUP) ## run every test; the first run takes 5 to 10 minutes more, to build an API server with Go
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: $(SETUP) ## the quick round: style, types and the tests that take no time
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not e2e"
 
 lint: $(SETUP) ## style, format, types and import contracts
 	$(BIN)/ruff check .
