@@ -94,7 +94,7 @@ def _go_build(package: str, program: Path) -> None:
         ["nice", "go", "build", "-ldflags", f"-s -w {stamp}", "-o", str(program), package],
         check=False,
         cwd=MODULE,
-        # Neither a workspace nor flags of the user change what is built, and no C compiler is needed.
+        # Neither a workspace nor flags around the tests change the build, and no C compiler is needed.
         env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
