@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
 
+    Port = tuple[str | int, str]
+    """A name or a number, and the protocol."""
+
 RULE = Rule(
     name="pre-stop-hook",
     section="probes",
@@ -78,12 +81,16 @@ def _behind(
     lacking: dict[str, str],
 ) -> Iterator[Violation]:
     told: set[str] = set()
+    declaring = _declaring(serving)
+    regular = [one for one in serving if one.is_regular]
     for service in services:
         for target in _targets(service):
-            asked = [one for one in serving if _declares(one, target)]
-            # A port need not be declared, and any container may listen there.
-            asked = asked or [one for one in serving if one.is_regular]
-            if len(asked) == 1 or any(_declares(one, target) for one in asked):
+            if isinstance(target[0], str) and target not in declaring:
+                # A name that nobody declares leads nowhere.
+                continue
+            # A number need not be declared, and any container may listen there.
+            asked = declaring.get(target, regular)
+            if len(asked) == 1 or target in declaring:
                 for container in asked:
                     if container.pointer in lacking and container.pointer not in told:
                         told.add(container.pointer)
@@ -93,7 +100,7 @@ def _behind(
                             f"{lacking[container.pointer]}",
                             container.name,
                         )
-            elif all(one.pointer in lacking for one in asked) and not told:
+            elif asked and all(one.pointer in lacking for one in asked) and not told:
                 told.update(one.pointer for one in asked)
                 yield Violation(
                     f"{workload.pod_pointer}/containers",
@@ -113,23 +120,28 @@ def _lack(container: Container) -> str:
     return ""
 
 
-def _targets(service: Resource) -> Iterator[tuple[object, str]]:
-    """Yield the target port and protocol of each port; one of None for a headless Service without."""
+def _targets(service: Resource) -> Iterator[Port]:
+    """Yield the target of each port, and for a headless Service without any the number 0."""
     ports = False
     for port, _ in items(service.spec.get("ports"), ""):
         ports = True
-        yield port.get("targetPort") or port.get("port"), text(port.get("protocol")) or "TCP"
+        target = port.get("targetPort") or port.get("port")
+        if isinstance(target, str | int):
+            yield target, text(port.get("protocol")) or "TCP"
     if not ports:
-        yield None, "TCP"
+        yield 0, "TCP"
 
 
-def _declares(container: Container, target: tuple[object, str]) -> bool:
-    wanted, protocol = target
-    return wanted is not None and any(
-        wanted in (port.get("name"), port.get("containerPort"))
-        and (text(port.get("protocol")) or "TCP") == protocol
-        for port, _ in items(container.spec.get("ports"), "")
-    )
+def _declaring(containers: Sequence[Container]) -> dict[Port, list[Container]]:
+    """Return the containers that declare each port, by its name and by its number."""
+    declaring: dict[Port, list[Container]] = {}
+    for container in containers:
+        for port, _ in items(container.spec.get("ports"), ""):
+            for target in (port.get("name"), port.get("containerPort")):
+                if target and isinstance(target, str | int):
+                    key = (target, text(port.get("protocol")) or "TCP")
+                    declaring.setdefault(key, []).append(container)
+    return declaring
 
 
 def _named(workload: Workload) -> str:
