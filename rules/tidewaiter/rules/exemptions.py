@@ -13,7 +13,7 @@ from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tidewaiter.rules.loading.ignores import CommentIgnore
     from tidewaiter.rules.manifest.resource import Resource
@@ -92,7 +92,12 @@ def inline_uses(
         mine = by_place.get(resource.place, [])
         for exemption in annotation_exemptions(resource):
             name = exemption.rules[0]
-            yield _use(exemption, resource, {name: _answer(name, mine, mine, resource, policy)})
+            yield _use(
+                exemption,
+                resource,
+                {name: _answer(name, mine, mine, resource, policy)},
+                policy.entries,
+            )
         if resource.ignores:
             commented.setdefault((resource.file, resource.document), []).append(resource)
     for together in commented.values():
@@ -114,7 +119,7 @@ def policy_uses(
             elif complete and name in ran:
                 answers[name] = False
         yield replace(
-            _use(exemption, None, answers),
+            _use(exemption, None, answers, policy.entries),
             expired=is_expired(exemption, today),
             span=Span(exemption.line, 1, exemption.line, 1) if exemption.line else None,
         )
@@ -172,7 +177,7 @@ def _comment_use(
             given.append(_answer(name, mine, covered, resource, policy))
         answers[name] = True if True in given else None if None in given else False
     return replace(
-        _use(_comment_exemption(comment), owner, answers),
+        _use(_comment_exemption(comment), owner, answers, policy.entries),
         malformed=comment.problem,
         span=Span(comment.line, comment.column, comment.line, comment.end_column),
     )
@@ -197,11 +202,11 @@ def _answer(
 
 
 def _use(
-    exemption: Exemption, resource: Resource | None, answers: Mapping[str, bool | None]
+    exemption: Exemption,
+    resource: Resource | None,
+    answers: Mapping[str, bool | None],
+    known: Collection[str],
 ) -> ExemptionUse:
-    from tidewaiter.rules import catalogue
-
-    known = catalogue.entries()
     misspelt = tuple(
         (name, nearest_name(name, known)) for name in exemption.rules if name not in known
     )

@@ -26,6 +26,9 @@ ANY = "*"
 EXEMPTION = "exemption"
 """In `applies_to`: the exemptions of the run; the check gets an `ExemptionUse`."""
 
+CUSTOM = "custom"
+"""The section of rules that a policy brings itself."""
+
 PROFILES = ("pss-baseline", "pss-restricted", "recommended", "production", "all")
 SECTIONS = (
     "security",
@@ -132,7 +135,7 @@ class Rule:
         hides_value: bool = False,
     ) -> None:
         """Take the metadata; the check follows by the `check` decorator."""
-        if severity not in SEVERITIES or section not in SECTIONS:
+        if severity not in SEVERITIES or section not in (*SECTIONS, CUSTOM):
             msg = f"rule {name}: unknown severity or section"
             raise ValueError(msg)
         self.name = name

@@ -84,7 +84,8 @@ def test_what_is_valid_is_valid_for_both(spec: dict[str, Any]) -> None:
         {"workloads": [{"apiVersion": "a/b/c", "kind": "A", "podSpec": "/spec"}]},
         {"workloads": [{"apiVersion": "v1", "kind": "A", "podSpec": "spec"}]},
         {"images": []},
-        {"customRules": []},
+        {"customRules": [{"name": "Large", "expression": "true"}]},
+        {"customRules": [{"name": "a"}]},
     ],
 )
 def test_what_is_wrong_is_wrong_for_both(spec: dict[str, Any]) -> None:

@@ -90,7 +90,10 @@ class Part:
                 continue
             self._keep(file.path, data)
             self._judge(content.resources, engine.LOCAL)
-            self._resources.extend((place, _slim(resource)) for resource in content.resources)
+            keep = self._policy.reads_data
+            self._resources.extend(
+                (place, resource if keep else _slim(resource)) for resource in content.resources
+            )
             if progress is not None and count % 64 == 0:
                 progress(64)
 

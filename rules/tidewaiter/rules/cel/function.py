@@ -28,11 +28,15 @@ class Overload(NamedTuple):
     cost: Callable[..., int] | None = None
 
 
-def function(name: str, parameters: tuple[Type, ...], result: Type, run: Callable[..., Any]) -> Overload:
+def function(
+    name: str, parameters: tuple[Type, ...], result: Type, run: Callable[..., Any]
+) -> Overload:
     """Return a function that is called by its name: `name(a, b)`."""
     return Overload(name, parameters, result, run)
 
 
-def member(name: str, parameters: tuple[Type, ...], result: Type, run: Callable[..., Any]) -> Overload:
+def member(
+    name: str, parameters: tuple[Type, ...], result: Type, run: Callable[..., Any]
+) -> Overload:
     """Return a function that is called on its first argument: `a.name(b)`."""
     return Overload(name, parameters, result, run, member=True)

@@ -155,7 +155,9 @@ def equal(left: Any, right: Any) -> bool:
     if one in _NUMBERS and other in _NUMBERS:
         return bool(left == right)
     if one is OptionalValue and other is OptionalValue:
-        return left.present == right.present and (not left.present or equal(left.value, right.value))
+        return left.present == right.present and (
+            not left.present or equal(left.value, right.value)
+        )
     return one is other and bool(left == right)
 
 
@@ -168,10 +170,8 @@ def compare(left: Any, right: Any) -> int:
     ordered = one in _NUMBERS and other in _NUMBERS
     if not ordered and (one is not other or one not in (str, bytes, bool, Timestamp, Duration)):
         raise EvaluationError(f"no order between {type_of_value(left)} and {type_of_value(right)}")
-    if one is float and math.isnan(left) or other is float and math.isnan(right):
+    if (one is float and math.isnan(left)) or (other is float and math.isnan(right)):
         raise EvaluationError("NaN has no order")
-    if one is str:  # by code point, as Go compares UTF-8
-        return (left > right) - (left < right)
     return int(left > right) - int(left < right)
 
 

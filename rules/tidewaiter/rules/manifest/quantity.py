@@ -159,3 +159,36 @@ def _invalid(text: str) -> InvalidQuantity:
         f"{shown!r} is not a quantity: a number with an optional suffix such as m, k, M, G, Ki, Mi, "
         "Gi or e3 is wanted"
     )
+
+
+def canonical(text: str) -> str:
+    """Return a quantity as Kubernetes writes it: `0.5` as `500m`, `1.5Gi` as `1536Mi`, `1000m` as `1`.
+
+    Raises `InvalidQuantity`.
+    """
+    text = text.strip(_SPACE)
+    nano = parse(text)
+    sign, amount = ("-" if nano < 0 else ""), abs(nano)
+    suffix = text.lstrip("+-").lstrip(_DIGITS + ".")
+    if suffix in _BINARY and amount >= 1024 * NANO and amount % NANO == 0:
+        return sign + _with_suffix(amount // NANO, 1024, ("", *_BINARY))
+    if suffix[:1] in {"e", "E"} and suffix != "E":
+        return sign + _with_exponent(amount)
+    return sign + _with_suffix(amount, 1000, tuple(_DECIMAL))
+
+
+def _with_suffix(amount: int, base: int, suffixes: tuple[str, ...]) -> str:
+    """Return an amount with the largest suffix that leaves a whole number."""
+    place = 0
+    while amount and amount % base == 0 and place + 1 < len(suffixes):
+        amount //= base
+        place += 1
+    return f"{amount}{suffixes[place]}" if amount else "0"
+
+
+def _with_exponent(nano: int) -> str:
+    amount, exponent = nano, -9
+    while amount and amount % 1000 == 0:
+        amount //= 1000
+        exponent += 3
+    return f"{amount}e{exponent}" if amount and exponent else str(amount)

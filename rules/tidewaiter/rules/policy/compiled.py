@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from tidewaiter.rules import catalogue
 from tidewaiter.rules.finding import Exemption
-from tidewaiter.rules.rule import ANY, EXEMPTION, WORKLOAD, Context
+from tidewaiter.rules.rule import ANY, CUSTOM, EXEMPTION, WORKLOAD, Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, TypedDict
 
     from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.match import Match
+    from tidewaiter.rules.policy.own_rules import OwnRules
     from tidewaiter.rules.rule import Check, Rule
 
     class RuleSettings(TypedDict, total=False):
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
         exemptions: list[PolicyExemption]
         admission: dict[str, Any]
         workloads: list[dict[str, str]]
+        customRules: list[dict[str, Any]]
+        admissionPolicies: list[str]
+        admissionObjects: list[dict[str, Any]]
         only: list[str]
         skip: list[str]
 
@@ -89,10 +93,17 @@ class Step:
 class Settings:
     """What holds for a part of the world: its rules with severity and parameters, and the level."""
 
-    __slots__ = ("_plans", "level", "mode", "rules")
+    __slots__ = ("_entries", "_plans", "level", "mode", "rules")
 
-    def __init__(self, rules: dict[str, tuple[str, dict[str, Any]]], level: str, mode: str) -> None:
+    def __init__(
+        self,
+        rules: dict[str, tuple[str, dict[str, Any]]],
+        level: str,
+        mode: str,
+        entries: Mapping[str, catalogue.Entry],
+    ) -> None:
         """Hold rule name to (severity, parameters as stated), the Pod Security level and the mode."""
+        self._entries = entries
         self.rules = rules
         self.level = level
         self.mode = mode
@@ -103,7 +114,7 @@ class Settings:
         key = (resource.kind_id, resource.workload is not None)
         plan = self._plans.get(key)
         if plan is None:
-            known = catalogue.entries()
+            known = self._entries
             plan = tuple(
                 name for name in self.rules if applies_to_kind(known[name].applies_to, *key)
             )
@@ -115,13 +126,16 @@ class Policy:
     """A policy, compiled.
 
     `file` is the policy file's path or "" for the default policy; `exemptions` pairs each exemption
-    with its compiled match; `pod_specs` maps the added workload kinds to their pod spec's pointer.
+    with its compiled match; `pod_specs` maps the added workload kinds to their pod spec's pointer; `entries` are
+    those of the catalogue and of the policy's own rules.
     """
 
     __slots__ = (
         "_overrides",
+        "_own",
         "_settings",
         "_steps",
+        "entries",
         "exemptions",
         "fail_on",
         "file",
@@ -145,6 +159,13 @@ class Policy:
             from tidewaiter.rules.manifest.resource import kind_id
 
             self.pod_specs[kind_id(row["apiVersion"], row["kind"])] = row["podSpec"]
+        self.entries = catalogue.entries()
+        self._own: OwnRules | None = None
+        if self.plain.get("customRules") or self.plain.get("admissionObjects"):
+            from tidewaiter.rules.policy.own_rules import OwnRules, own_entries
+
+            self.entries = {**self.entries, **own_entries(self.plain)}
+            self._own = OwnRules(self.plain)
         self._settings: dict[tuple[int, ...], Settings] = {}
         self._steps: dict[tuple[int, str, int], Step] = {}
 
@@ -165,7 +186,7 @@ class Policy:
         key = (id(settings), name, id(inventory))
         step = self._steps.get(key)
         if step is None:
-            rule = catalogue.load(name)
+            rule = self.rule(name)
             if rule.check_function is None:
                 msg = f"rule {name} has no check"
                 raise ValueError(msg)
@@ -179,11 +200,24 @@ class Policy:
         self, settings: Settings, resource: Resource, inventory: Inventory, today: str, rules: str
     ) -> tuple[Step, ...]:
         """Return the rules to run on a resource: "local" ones, "cross"-resource ones or "all"."""
-        known = catalogue.entries()
+        known = self.entries
         return tuple(
             self.step(settings, name, inventory, today)
             for name in settings.rules_for(resource)
             if rules == "all" or known[name].needs_inventory == (rules == "cross")
+        )
+
+    def rule(self, name: str) -> Rule:
+        """Return a rule of the catalogue or of the policy's own. Raises KeyError for another name."""
+        if self._own is not None and self.entries[name].section == CUSTOM:
+            return self._own.rule(name)
+        return catalogue.load(name)
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether a rule may read the data of another object than the one it is run on."""
+        return any(
+            entry.section == CUSTOM and entry.needs_inventory for entry in self.entries.values()
         )
 
     def _compile_matches(self) -> None:
@@ -215,16 +249,18 @@ class Policy:
                 stated[name] = _merged(stated.get(name, {}), setting)
         rules: dict[str, tuple[str, dict[str, Any]]] = {}
         only, skip = self.plain.get("only"), self.plain.get("skip", ())
-        for name, entry in catalogue.entries().items():
+        for name, entry in self.entries.items():
             setting = stated.get(name, {})
-            wanted = any(catalogue.in_profile(entry, profile) for profile in profiles)
+            wanted = entry.section == CUSTOM or any(
+                catalogue.in_profile(entry, profile) for profile in profiles
+            )
             wanted = name in only if only else setting.get("enabled", wanted)
             if wanted and name not in skip:
                 rules[name] = (
                     setting.get("severity", entry.severity),
                     setting.get("parameters", {}),
                 )
-        return Settings(rules, pod_security_level(profiles), mode)
+        return Settings(rules, pod_security_level(profiles), mode, self.entries)
 
 
 def pod_security_level(profiles: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from tidewaiter.rules.exemptions import annotation_exemptions, is_expired
 from tidewaiter.rules.policy.compiled import DEFAULT_PROFILE, applies_to_kind
 from tidewaiter.rules.policy.match import compile_match
 from tidewaiter.rules.record import record, replace
+from tidewaiter.rules.rule import CUSTOM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,13 +83,16 @@ def effective_policy(
     settings = policy.settings(resource)
     names = settings.rules_for(resource) if resource is not None else tuple(settings.rules)
     states = []
-    for name, entry in catalogue.entries().items():
+    for name, entry in policy.entries.items():
         if resource is not None and not applies_to_kind(
             entry.applies_to, resource.kind_id, resource.workload is not None
         ):
             continue
         held = [profile for profile in profiles if catalogue.in_profile(entry, profile)]
         where = f"profile {' and '.join(held)}" if held else _none_of(profiles)
+        reason = (
+            "of the policy's own" if entry.section == CUSTOM else f"in {where} ({profile_source})"
+        )
         states.append(
             _state(
                 policy,
@@ -97,8 +101,8 @@ def effective_policy(
                     enabled=name in names,
                     severity=entry.severity,
                     mode=settings.mode,
-                    parameters=catalogue.load(name).defaults(),
-                    reasons=(f"in {where} ({profile_source})",),
+                    parameters=policy.rule(name).defaults(),
+                    reasons=(reason,),
                     exemptions=_exemptions(policy, name, resource, today),
                 ),
                 matching,

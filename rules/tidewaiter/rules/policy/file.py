@@ -8,8 +8,11 @@ from tidewaiter.rules import catalogue
 from tidewaiter.rules.cache_folder import cache_folder, keep_newest, name_of, read_data, write_data
 from tidewaiter.rules.errors import InputError, PolicyError
 from tidewaiter.rules.loading.sources import read_file
+from tidewaiter.rules.policy.discovery import POLICY_FILE
 from tidewaiter.rules.version import __version__
 
+_DEFAULT = b"{apiVersion: tidewaiter.dev/v1, kind: Policy, metadata: {name: default}, spec: {}}"
+"""The policy of a folder that has none."""
 _KEPT = 64
 """Policies in the cache; each takes some kilobytes, and every change to the file makes another."""
 
@@ -21,30 +24,50 @@ if TYPE_CHECKING:
 
 
 def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
-    """Read and validate a policy file and return its plain form.
+    """Read and validate a policy file, or the policy of a folder, and return its plain form.
 
+    A folder holds `tidewaiter.yaml`, or ValidatingAdmissionPolicies with their bindings and parameters, or both.
     A file that was valid before is not validated again: its plain form is kept in the cache folder by
     its content and the rules that are there. Raises PolicyError with every mistake in its message, one
     on a line, each after its file, line and column; its own place is that of the first.
     """
+    folders: list[str] = []
+    if os.path.isdir(path):
+        folders, path = [path], os.path.join(path, POLICY_FILE)
     try:
-        content = read_file(path)
+        content = _DEFAULT if folders and not os.path.exists(path) else read_file(path)
     except InputError as error:
         raise PolicyError(f"the policy cannot be read: {error.message}", file=path) from error
-    stored = _cache_path(content) if use_cache else ""
+    # What a policy names elsewhere may change while it stays as it is.
+    reads_others = bool(folders) or b"admissionPolicies" in content
+    stored = _cache_path(content) if use_cache and not reads_others else ""
     plain = read_data(stored) if stored else None
     if plain is None:
         from tidewaiter.rules.policy.validation import validated
 
-        plain = validated(content, path)
+        plain = validated(content, path, folders)
+        if content is _DEFAULT and not plain.get("admissionObjects"):
+            msg = f"the folder has no {POLICY_FILE} and no ValidatingAdmissionPolicy"
+            raise PolicyError(msg, file=folders[0])
         if stored and write_data(stored, plain):
             keep_newest(os.path.dirname(stored), files=_KEPT)
-    return {**plain, "file": path}
+    return {**plain, "file": path if content is not _DEFAULT else ""}
 
 
 def policy_warnings(plain: PlainPolicy) -> list[str]:
     """Return what is no mistake but does nothing: one sentence for each, in the file's order."""
-    return [*_idle_settings(plain), *_idle_workloads(plain)]
+    return [*_idle_settings(plain), *_idle_workloads(plain), *_unbound_policies(plain)]
+
+
+def _unbound_policies(plain: PlainPolicy) -> Iterator[str]:
+    """Yield the ValidatingAdmissionPolicies that no binding puts into force."""
+    from tidewaiter.rules.policy.own_rules import own_entries
+
+    bound = own_entries(plain)
+    for row in plain.get("admissionObjects", ()):
+        name = row["object"].get("metadata", {}).get("name")
+        if row["object"].get("kind") == "ValidatingAdmissionPolicy" and name not in bound:
+            yield f"{row['file']}: ValidatingAdmissionPolicy {name} has no effect: no binding names it"
 
 
 def _idle_settings(plain: PlainPolicy) -> Iterator[str]:
@@ -64,7 +87,9 @@ def _idle_settings(plain: PlainPolicy) -> Iterator[str]:
     }
     for place, stated in parts:
         for name, setting in stated.items():
-            entry = catalogue.entries()[name]
+            entry = catalogue.entries().get(name)
+            if entry is None:  # a rule of the policy's own, which is always on
+                continue
             in_profile = any(catalogue.in_profile(entry, profile) for profile in profiles)
             if not in_profile and name not in enabled and setting.get("enabled") is None:
                 yield (

@@ -143,6 +143,44 @@ class WorkloadKind(_Strict):
     )
 
 
+class NamedExpression(_Strict):
+    """An expression with a name."""
+
+    name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(
+        description="The name, as other expressions use it."
+    )
+    expression: Text = Field(description="The expression, in CEL.")
+
+
+class CustomRule(_Strict):
+    """A rule of your own, in the Common Expression Language."""
+
+    name: Annotated[StrictStr, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = (
+        Field(description="The rule's name, in lower case with hyphens.")
+    )
+    severity: Severity = Field("error", description="Severity of the rule's findings.")
+    summary: Text | None = Field(None, description="What must hold, in one line.")
+    remediation: Text | None = Field(None, description="What to do about a finding.")
+    match: Match | None = Field(None, description="Which objects it is for. Default: all.")
+    matchConditions: list[NamedExpression] | None = Field(  # noqa: N815
+        None, description="Expressions that must all be true of an object, or it is left out."
+    )
+    params: Any = Field(None, description="What expressions see as `params`.")
+    variables: list[NamedExpression] | None = Field(
+        None, description="What expressions see as `variables.NAME`; each sees those above it."
+    )
+    expression: Text = Field(description="What must be true of an object, in CEL.")
+    message: Text | None = Field(None, description="What is said where it is not.")
+    messageExpression: Text | None = Field(  # noqa: N815
+        None, description="An expression that gives the message."
+    )
+    pointer: Annotated[StrictStr, Field(pattern=r"^(/[^/]+)*$")] | None = Field(
+        None,
+        description="JSON pointer of the field that findings stand at. Default: the first field "
+        "that the expression reads.",
+    )
+
+
 class PolicySpec(_Strict):
     """The policy itself."""
 
@@ -160,6 +198,14 @@ class PolicySpec(_Strict):
     exemptions: list[Exemption] | None = Field(None, description="Permissions to break rules.")
     admission: Admission | None = Field(None, description="How the webhook uses the policy.")
     workloads: list[WorkloadKind] | None = Field(None, description="Further kinds with a pod spec.")
+    customRules: list[CustomRule] | None = Field(  # noqa: N815
+        None, description="Rules of your own, in CEL."
+    )
+    admissionPolicies: list[Text] | None = Field(  # noqa: N815
+        None,
+        description="Files and folders with ValidatingAdmissionPolicies, their bindings and "
+        "parameters, as paths from the policy file.",
+    )
 
 
 class Metadata(BaseModel):

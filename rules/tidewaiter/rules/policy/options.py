@@ -35,14 +35,21 @@ def with_options(
     if kubernetes_version:
         result["kubernetesVersion"] = checked_version(kubernetes_version)
     if only:
-        _check_names(only, catalogue.entries(), "rule")
+        _check_names(only, _rules(plain), "rule")
         result["only"] = list(only)
     if skip:
-        _check_names(skip, catalogue.entries(), "rule")
+        _check_names(skip, _rules(plain), "rule")
         result["skip"] = list(skip)
     if fail_on:
         result["failOn"] = fail_on
     return result
+
+
+def _rules(plain: PlainPolicy) -> Collection[str]:
+    """Return the names of all rules, the policy's own included."""
+    from tidewaiter.rules.policy.own_rules import own_entries
+
+    return [*catalogue.entries(), *own_entries(plain)]
 
 
 def checked_version(text: str) -> str:

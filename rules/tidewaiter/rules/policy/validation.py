@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
@@ -11,11 +12,12 @@ from tidewaiter.rules import catalogue
 from tidewaiter.rules.errors import PolicyError
 from tidewaiter.rules.loading.documents import load_documents
 from tidewaiter.rules.loading.positions import Locator
-from tidewaiter.rules.manifest.fields import escape, mapping, resolve
+from tidewaiter.rules.manifest.fields import escape, mapping, resolve, text
 from tidewaiter.rules.manifest.resource import kind_id
 from tidewaiter.rules.names import nearest_name
 from tidewaiter.rules.policy import model
 from tidewaiter.rules.policy.options import checked_version
+from tidewaiter.rules.policy.own_rules import own_entries
 from tidewaiter.rules.rule import PROFILES
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
+    from tidewaiter.rules.loading.positions import Positions
+    from tidewaiter.rules.policy.admission_objects import Placed
     from tidewaiter.rules.policy.compiled import PlainPolicy
     from tidewaiter.rules.rule import Parameter
 
@@ -31,14 +35,16 @@ if TYPE_CHECKING:
     """JSON pointer and sentence."""
 
 NOT_YET = {
-    "customRules": "rules of your own in CEL",
     "images": "signatures of images",
 }
 """Keys of the design that this version does not read; to pass over them would leave a gate open."""
 
 
-def validated(content: bytes, path: str) -> PlainPolicy:
-    """Return the plain form of a policy file. Raises PolicyError with every mistake."""
+def validated(content: bytes, path: str, folders: Sequence[str] = ()) -> PlainPolicy:
+    """Return the plain form of a policy file. Raises PolicyError with every mistake.
+
+    folders: where there are admission policies beside those that the file names.
+    """
     loaded = load_documents(content, path)
     if loaded.errors:
         _refuse(path, [(error.line, error.column, error.message) for error in loaded.errors])
@@ -53,33 +59,100 @@ def validated(content: bytes, path: str) -> PlainPolicy:
     document = documents[0]
     positions = Locator(content).document(document.index)
     value = document.value
-    placed = [
+    placed: list[tuple[int | None, int | None, str]] = [
         (repeated.line, repeated.column, f"key {repeated.key!r} stands here again")
         for repeated in document.duplicates
     ]
     parsed: model.PolicyFile | None = None
+    objects, elsewhere = _admission_objects(value, path, folders)
     if isinstance(value, dict):
         parsed, found = _parse(value)
-        found += _of_names(value)
+        own = _own_names(value, objects)
+        found += _of_names(value, own)
+        found += _of_own_names(value, objects)
+        if mapping(value.get("spec")).get("admissionPolicies") and not objects and not elsewhere:
+            found.append(("/spec/admissionPolicies", "there is no ValidatingAdmissionPolicy there"))
     else:
         found = [("", "a policy is a mapping with apiVersion, kind, metadata and spec")]
     for pointer, message in found:
         span = positions.at(pointer)
         placed.append((span.line, span.column, message))
-    if placed or parsed is None:
-        _refuse(path, placed)
-    return _plain(parsed, lambda pointer: positions.at(pointer).line)
+    if parsed is not None and parsed.spec.customRules:
+        placed += _of_expressions(value, positions, content)
+    if placed or parsed is None or elsewhere:
+        _refuse(path, placed, elsewhere)
+    plain = _plain(parsed, lambda pointer: positions.at(pointer).line)
+    return {**plain, "admissionObjects": objects} if objects else plain
 
 
-def _refuse(path: str, mistakes: Sequence[tuple[int | None, int | None, str]]) -> NoReturn:
-    """Raise one PolicyError that lists the mistakes in the order of the file."""
+def _admission_objects(
+    value: object, path: str, folders: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[Placed]]:
+    """Return the objects of the files that a policy names, and what is wrong in them."""
+    named = mapping(mapping(value).get("spec")).get("admissionPolicies")
+    paths = [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
+    if not paths and not folders:
+        return [], []
+    from tidewaiter.rules.policy.admission_objects import mistakes_in, read_objects
+
+    own, wrong = read_objects(paths, os.path.dirname(path))
+    others, also_wrong = read_objects(folders, "")
+    objects = [*own, *others]
+    if not wrong and not also_wrong and not any(_is_policy(row["object"]) for row in objects):
+        objects = []
+    return objects, [*wrong, *also_wrong, *mistakes_in(objects)]
+
+
+def _is_policy(value: dict[str, Any]) -> bool:
+    return value.get("kind") == "ValidatingAdmissionPolicy"
+
+
+def _own_names(value: dict[str, Any], objects: Sequence[dict[str, Any]]) -> set[str]:
+    """Return the names of the rules that a policy brings itself."""
+    rows = mapping(value.get("spec")).get("customRules")
+    named = {text(mapping(row).get("name")) for row in (rows if isinstance(rows, list) else ())}
+    return named | set(own_entries({"admissionObjects": list(objects)}))
+
+
+def _of_own_names(value: dict[str, Any], objects: Sequence[dict[str, Any]]) -> Iterator[Mistake]:
+    """Yield the custom rules whose name is taken."""
+    rows = mapping(value.get("spec")).get("customRules")
+    taken = {*catalogue.entries(), *own_entries({"admissionObjects": list(objects)})}
+    for index, row in enumerate(rows if isinstance(rows, list) else ()):
+        name = text(mapping(row).get("name"))
+        if name and name in taken:
+            yield f"/spec/customRules/{index}/name", f"there is another rule {name}"
+        taken.add(name)
+
+
+def _of_expressions(
+    value: dict[str, Any], positions: Positions, content: bytes
+) -> Iterator[tuple[int | None, int | None, str]]:
+    """Yield what is wrong in the expressions of custom rules, each at its place in the file."""
+    from tidewaiter.rules.policy.admission_objects import place_of
+    from tidewaiter.rules.policy.custom_rules import program_of
+
+    lines = Locator(content).source_lines()
+    for index, row in enumerate(value["spec"]["customRules"]):
+        for mistake in program_of(row)[1]:
+            pointer = f"/spec/customRules/{index}{mistake.pointer}"
+            line, column = place_of(mistake, positions.at(pointer), resolve(value, pointer), lines)
+            yield line, column, f"custom rule {row['name']}: {mistake.message}"
+
+
+def _refuse(
+    path: str,
+    mistakes: Sequence[tuple[int | None, int | None, str]],
+    elsewhere: Sequence[Placed] = (),
+) -> NoReturn:
+    """Raise one PolicyError that lists the mistakes in the order of the file, then those of others."""
     ordered = sorted(set(mistakes), key=lambda one: (one[0] or 0, one[1] or 0, one[2]))
     first, *others = [
-        PolicyError(message, file=path, line=line, column=column)
-        for line, column, message in ordered
+        PolicyError(message, file=file, line=line, column=column)
+        for file, line, column, message in [*((path, *one) for one in ordered), *elsewhere]
     ]
-    text = "\n".join([first.message, *(str(other) for other in others)])
-    raise PolicyError(text, file=path, line=first.line, column=first.column)
+    message = "\n".join([first.message, *(str(other) for other in others)])
+    raise PolicyError(message, file=first.file, line=first.line, column=first.column)
 
 
 def _parse(value: dict[str, Any]) -> tuple[model.PolicyFile | None, list[Mistake]]:
@@ -165,6 +238,10 @@ _MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (model.PolicySpec, "exemptions"): model.Exemption,
     (model.PolicySpec, "admission"): model.Admission,
     (model.PolicySpec, "workloads"): model.WorkloadKind,
+    (model.PolicySpec, "customRules"): model.CustomRule,
+    (model.CustomRule, "match"): model.Match,
+    (model.CustomRule, "variables"): model.NamedExpression,
+    (model.CustomRule, "matchConditions"): model.NamedExpression,
     (model.Override, "rules"): model.RuleSettings,
     (model.Override, "match"): model.Match,
     (model.Exemption, "match"): model.ExemptionMatch,
@@ -203,8 +280,11 @@ def _type(value: object) -> str:
     return names.get(type(value), "something else")
 
 
-def _of_names(value: dict[str, Any]) -> Iterator[Mistake]:
-    """Yield the mistakes that need the catalogue: rules, parameters and the version."""
+def _of_names(value: dict[str, Any], own: set[str]) -> Iterator[Mistake]:
+    """Yield the mistakes that need the catalogue: rules, parameters and the version.
+
+    own: the names of rules that the policy brings itself.
+    """
     spec = mapping(value.get("spec"))
     version = spec.get("kubernetesVersion")
     if isinstance(version, str):
@@ -212,15 +292,15 @@ def _of_names(value: dict[str, Any]) -> Iterator[Mistake]:
             checked_version(version)
         except PolicyError as error:
             yield "/spec/kubernetesVersion", error.message
-    yield from _of_settings(spec.get("rules"), "/spec/rules")
+    yield from _of_settings(spec.get("rules"), "/spec/rules", own)
     overrides, exemptions = spec.get("overrides"), spec.get("exemptions")
     for index, row in enumerate(overrides if isinstance(overrides, list) else ()):
-        yield from _of_settings(mapping(row).get("rules"), f"/spec/overrides/{index}/rules")
+        yield from _of_settings(mapping(row).get("rules"), f"/spec/overrides/{index}/rules", own)
     for index, row in enumerate(exemptions if isinstance(exemptions, list) else ()):
         names = mapping(row).get("rules")
         for place, name in enumerate(names if isinstance(names, list) else ()):
-            if isinstance(name, str) and name and name not in catalogue.entries():
-                yield f"/spec/exemptions/{index}/rules/{place}", _no_rule(name)
+            if isinstance(name, str) and name and name not in {*catalogue.entries(), *own}:
+                yield f"/spec/exemptions/{index}/rules/{place}", _no_rule(name, own)
     yield from _of_workloads(spec.get("workloads"))
 
 
@@ -237,13 +317,14 @@ def _of_workloads(rows: object) -> Iterator[Mistake]:
             yield f"/spec/workloads/{index}", f"{name} has another podSpec above"
 
 
-def _of_settings(rules: object, pointer: str) -> Iterator[Mistake]:
+def _of_settings(rules: object, pointer: str, own: set[str]) -> Iterator[Mistake]:
     for name, setting in mapping(rules).items():
         place = f"{pointer}/{escape(name)}"
-        if name not in catalogue.entries():
-            yield place, _no_rule(name)
+        if name not in catalogue.entries() and name not in own:
+            yield place, _no_rule(name, own)
             continue
-        known = {parameter.name: parameter for parameter in catalogue.load(name).parameters}
+        rule = catalogue.load(name) if name not in own else None
+        known = {each.name: each for each in rule.parameters} if rule is not None else {}
         for key, stated in mapping(mapping(setting).get("parameters")).items():
             parameter = known.get(key)
             if parameter is None:
@@ -254,8 +335,8 @@ def _of_settings(rules: object, pointer: str) -> Iterator[Mistake]:
                 yield f"{place}/parameters/{escape(key)}", f"{key} {problem}"
 
 
-def _no_rule(name: str) -> str:
-    return f"there is no rule {name!r}{_hint(name, catalogue.entries())}"
+def _no_rule(name: str, own: set[str]) -> str:
+    return f"there is no rule {name!r}{_hint(name, [*catalogue.entries(), *own])}"
 
 
 def parameter_problem(parameter: Parameter, value: object) -> str:
@@ -300,7 +381,7 @@ def _plain(parsed: model.PolicyFile, line_of: Callable[[str], int]) -> PlainPoli
     spec = parsed.spec
     plain: dict[str, Any] = {"name": parsed.metadata.name}
     stated = spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    for key in ("failOn", "rules", "admission", "workloads"):
+    for key in ("failOn", "rules", "admission", "workloads", "admissionPolicies"):
         if key in stated:
             plain[key] = stated[key]
     if spec.kubernetesVersion is not None:
@@ -311,6 +392,8 @@ def _plain(parsed: model.PolicyFile, line_of: Callable[[str], int]) -> PlainPoli
         plain["ruleLines"] = {
             name: line_of(f"/spec/rules/{escape(name)}") for name in stated["rules"]
         }
+    for row in stated.get("customRules", ()):
+        plain.setdefault("customRules", []).append(row)
     for key in ("overrides", "exemptions"):
         if key in stated:
             plain[key] = [
