@@ -10,9 +10,11 @@ from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tidewaiter.rules.manifest.workload import Container
+
+_LONGEST = 4096
 
 
 @record
@@ -61,6 +63,24 @@ def variables_of(container: Container) -> Iterator[Variable]:
             text(config_map.get("name")),
             text(secret.get("key")) or text(config_map.get("key")),
         )
+
+
+def expand(value: str, known: Mapping[str, str]) -> str:
+    """Return a value with `$(NAME)` replaced where the variable is known, cut to 4,096 characters.
+
+    Kubernetes replaces the variables that stand before; what it does not know it leaves as it is.
+    https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+    """
+    first, *parts = value.split("$(")
+    expanded = [first]
+    for part in parts:
+        name, closed, rest = part.partition(")")
+        if closed and name in known:
+            expanded += (known[name], rest)
+        else:
+            expanded += ("$(", part)
+    # Values that double each other would be longer than any memory.
+    return "".join(expanded)[:_LONGEST]
 
 
 def whole_sources_of(container: Container) -> Iterator[WholeSource]:

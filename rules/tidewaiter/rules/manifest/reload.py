@@ -9,6 +9,8 @@ https://kubernetes.io/docs/tasks/manage-kubernetes-objects/kustomization/#genera
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tidewaiter.rules.manifest.fields import text
 
 TYPE_CHECKING = False
@@ -81,6 +83,12 @@ def has_content_in_name(name: str) -> bool:
 
 def _names(listed: object, name: str) -> bool:
     """Tell whether a list of names and expressions, as Reloader takes it, may hold a name."""
-    return any(
-        part.strip() == name or not _PATTERN.isdisjoint(part) for part in text(listed).split(",")
-    )
+    names = _listed(text(listed))
+    return names is None or name in names
+
+
+@lru_cache(maxsize=16)
+def _listed(value: str) -> frozenset[str] | None:
+    """Return the names of a list, or None where it has an expression, which may match any."""
+    names = frozenset(part.strip() for part in value.split(","))
+    return names if _PATTERN.isdisjoint(value) else None

@@ -157,10 +157,9 @@ def _missing(
 def _why_unknown(namespace: str | None, inventory: Inventory) -> str | None:
     if not inventory.complete:
         return "the other objects are not known"
-    for kind in _DEPLOYERS:
-        found = inventory.of_kind(kind)
-        if found:
-            return f"{found[0].kind} {found[0].name} may deploy it"
+    deployer = inventory.once(_deployer)
+    if deployer is not None:
+        return f"{deployer} may deploy it"
     if namespace is None:
         return None
     maker = pod_maker(inventory, namespace)
@@ -168,4 +167,13 @@ def _why_unknown(namespace: str | None, inventory: Inventory) -> str | None:
         return f"an operator may make it (custom resources there: {maker}, ...)"
     if not inventory.kinds_in(namespace) and inventory.find("Namespace", namespace) is None:
         return "nothing of that namespace is among the manifests"
+    return None
+
+
+def _deployer(inventory: Inventory) -> str | None:
+    """Name the first object from which a controller deploys others, or None."""
+    for kind in _DEPLOYERS:
+        found = inventory.of_kind(kind)
+        if found:
+            return f"{found[0].kind} {found[0].name}"
     return None

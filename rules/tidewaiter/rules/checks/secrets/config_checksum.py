@@ -25,12 +25,15 @@ from tidewaiter.rules.rule import WORKLOAD, Rule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.references import Reference
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
+
+    _Mount = tuple[Container, dict[str, Any]]
 
 RULE = Rule(
     name="config-checksum",
@@ -77,9 +80,10 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     if not workload.is_long_running:
         return
     namespace = namespace_of(workload.resource)
+    summed = [kind for kind in ("ConfigMap", "Secret") if has_checksum(workload, kind)]
     for use in _gravest(_uses(workload)):
         kind, name = use.reference.kind, use.reference.name
-        if has_checksum(workload, kind) or has_content_in_name(name) or name in _PUT_BY_CLUSTER:
+        if kind in summed or has_content_in_name(name) or name in _PUT_BY_CLUSTER:
             continue
         found = context.inventory.get(kind, namespace, name)
         watched = is_watched(workload, kind, name, found)
@@ -114,6 +118,10 @@ def _uses(workload: Workload) -> Iterator[_Use]:
         for container in workload.containers
         if container.is_regular or container.is_sidecar
     }
+    mounts: dict[str, list[_Mount]] = {}
+    for container in running.values():
+        for mount, _ in items(container.spec.get("volumeMounts"), ""):
+            mounts.setdefault(text(mount.get("name")), []).append((container, mount))
     volumes = f"{workload.pod_pointer}/volumes/"
     names = {
         place: text(volume.get("name"))
@@ -126,26 +134,21 @@ def _uses(workload: Workload) -> Iterator[_Use]:
             yield _Use(reference, "in its variables", reference.container, follows=False)
         elif reference.pointer.startswith(volumes) and "/csi/" not in reference.pointer:
             place = volumes + reference.pointer[len(volumes) :].partition("/")[0]
-            yield from _mounts(reference, names.get(place, ""), list(running.values()))
+            volume = names.get(place)
+            if volume:
+                yield from _mounted(reference, mounts.get(volume, []))
 
 
-def _mounts(reference: Reference, volume: str, running: list[Container]) -> Iterator[_Use]:
-    found = [
-        _Use(reference, "mounted by subPath", container.name, follows=False)
-        if text(mount.get("subPath")) or text(mount.get("subPathExpr"))
-        else _Use(reference, "mounted as files", container.name, follows=True)
-        for container in running
-        for mount, _ in items(container.spec.get("volumeMounts"), "")
-        if volume and mount.get("name") == volume
-    ]
-    reloading = {
-        container.name
-        for container in running
-        if "reload" in container.name or "reload" in text(container.spec.get("image"))
-    }
-    if any(use.container in reloading for use in found):
-        found = [use for use in found if not use.follows]
-    yield from found
+def _mounted(reference: Reference, mounts: list[_Mount]) -> Iterator[_Use]:
+    reloads = any(
+        "reload" in container.name or "reload" in text(container.spec.get("image"))
+        for container, _ in mounts
+    )
+    for container, mount in mounts:
+        if text(mount.get("subPath")) or text(mount.get("subPathExpr")):
+            yield _Use(reference, "mounted by subPath", container.name, follows=False)
+        elif not reloads:
+            yield _Use(reference, "mounted as files", container.name, follows=True)
 
 
 def _replaces(maker: Resource, workload: Workload) -> bool:

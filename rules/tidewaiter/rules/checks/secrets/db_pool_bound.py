@@ -21,7 +21,12 @@ from tidewaiter.rules.manifest.database import (
     is_pooler,
     mentions_pool,
 )
-from tidewaiter.rules.manifest.environment import Variable, variables_of, whole_sources_of
+from tidewaiter.rules.manifest.environment import (
+    Variable,
+    expand,
+    variables_of,
+    whole_sources_of,
+)
 from tidewaiter.rules.manifest.fields import dig, items, mapping, sequence, text
 from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.environment import WholeSource
     from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
@@ -120,8 +126,7 @@ def _variables(container: Container, namespace: str, context: Context) -> Iterat
         found = _data(variable.config_map, namespace, context) if variable.config_map else None
         value = text(found.get(variable.key)) if found is not None else variable.value
         if "$(" in value:
-            for name, known in values.items():
-                value = value.replace(f"$({name})", known)
+            value = expand(value, values)
         values[variable.name] = value
         config_map = variable.config_map if found is None else ""
         yield Variable(variable.name, value, variable.pointer, variable.secret, config_map)
@@ -165,10 +170,15 @@ def _is_in_files(container: Container, workload: Workload, context: Context) -> 
     for volume, _ in items(workload.pod_spec.get("volumes"), ""):
         name = text(dig(volume, "configMap", "name"))
         if name and text(volume.get("name")) in mounted:
-            data = _data(name, namespace, context)
-            if data is not None and any(mentions_pool(text(value)) for value in data.values()):
+            if context.inventory.once(_has_pool_setting, namespace, name):
                 return True
     return False
+
+
+def _has_pool_setting(inventory: Inventory, namespace: str, config_map: str) -> bool:
+    found = inventory.get("ConfigMap", namespace, config_map)
+    data = mapping(found.object.get("data")) if found is not None else {}
+    return any(mentions_pool(text(value)) for value in data.values())
 
 
 def _is_hidden(source: WholeSource, namespace: str, context: Context) -> bool:
