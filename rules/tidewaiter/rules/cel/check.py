@@ -71,13 +71,16 @@ class Environment:
     structs: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
 
 
-def check(node: Node, environment: Environment) -> Type:
-    """Return the type of an expression's value.
+def check(node: Node, environment: Environment) -> tuple[Type, dict[int, Type]]:
+    """Return the type of an expression's value, and those of all its nodes, by their id().
 
     Raises ExpressionError, with the place.
     """
     checker = _Checker(environment)
-    return checker.resolved(checker.type_at(node, dict(environment.variables)))
+    found = checker.type_at(node, dict(environment.variables))
+    return checker.resolved(found), {
+        key: checker.resolved(each) for key, each in checker.types.items()
+    }
 
 
 def qualified_name(node: Node | None) -> str:
@@ -107,7 +110,9 @@ class _Checker:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.bound: dict[str, Type] = {}
+        self.types: dict[int, Type] = {}
         self.count = 0
+        self.formatted = 0
 
     def fresh(self) -> Type:
         """Return a type parameter that nothing else uses."""
@@ -151,7 +156,11 @@ class _Checker:
         return inside == parameter or any(self._occurs(parameter, each) for each in inside.of)
 
     def type_at(self, node: Node, names: Mapping[str, Type]) -> Type:
-        """Return the type of a node's value, with the variables that it sees."""
+        """Return the type of a node's value, with the variables that it sees, and note it down."""
+        found = self.types[id(node)] = self._type_at(node, names)
+        return found
+
+    def _type_at(self, node: Node, names: Mapping[str, Type]) -> Type:
         match node:
             case Literal():
                 return type_of_value(node.value)
@@ -240,9 +249,10 @@ class _Checker:
                     raise ExpressionError(f"? needs an optional value, not {found}", node.offset)
                 found = found.of[0] if found.of else DYN
             if not self.assignable(common, found):
-                wanted = self.resolved(common)
-                text = f"all elements must have one type: {wanted} is wanted, not {self.resolved(found)}"
-                raise ExpressionError(text, node.offset)
+                if not self.formatted:
+                    shown = f"{self.resolved(common)} is wanted, not {self.resolved(found)}"
+                    raise ExpressionError(f"all elements must have one type: {shown}", node.offset)
+                common = DYN
             if found.name == "dyn":
                 common = DYN
         return common
@@ -263,7 +273,10 @@ class _Checker:
             overloads = tuple(
                 each._replace(parameters=(BOOL,) * len(arguments)) for each in overloads
             )
+        # The values of format() are a list of whatever types, and so are the literals among them.
+        self.formatted += node.name == "format"
         types = [self.type_at(each, names) for each in arguments]
+        self.formatted -= node.name == "format"
         return self._chosen(node, overloads, types)
 
     def _no_function(self, node: Call) -> ExpressionError:
@@ -339,7 +352,7 @@ class _Checker:
         return self._folded(node.macro, element, first, types[-1])
 
     def _folded(self, macro: str, element: Type, key: Type, result: Type) -> Type:
-        if macro == "filter":
+        if macro in {"filter", "sortBy"}:
             return list_of(element)
         if macro in _CONDITIONS:
             return BOOL
@@ -351,17 +364,14 @@ class _Checker:
         return list_of(result)
 
     def _bind(self, node: Bind, names: Mapping[str, Type]) -> Type:
-        value = self.type_at(node.value, names)
-        if not node.optional:
-            return self.type_at(node.body, {**names, node.name: value})
-        value = self._root(value)
+        value = self._root(self.type_at(node.value, names))
         if value.name not in {"optional_type", "dyn"} and not value.is_parameter:
             raise ExpressionError(
-                f"{node.optional}() needs an optional value, not {value}", node.offset
+                f"{node.macro}() needs an optional value, not {value}", node.offset
             )
         inner = value.of[0] if value.of else DYN
         body = self.type_at(node.body, {**names, node.name: inner})
-        return optional_of(body) if node.optional == "optMap" else body
+        return optional_of(body) if node.macro == "optMap" else body
 
 
 _CONDITIONS = frozenset(["all", "exists", "exists_one", "filter"])

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules.cel.check import TYPE_NAMES, Environment, check, function_name, qualified_name
 from tidewaiter.rules.cel.folds import FOLDS
+from tidewaiter.rules.cel.literals import check_literals
 from tidewaiter.rules.cel.operators import OPERATORS
 from tidewaiter.rules.cel.parser import parse
 from tidewaiter.rules.cel.syntax import (
     Bind,
     Call,
-    ExpressionError,
     Fold,
     Index,
     ListLiteral,
@@ -26,7 +26,6 @@ from tidewaiter.rules.cel.syntax import (
     Select,
     children,
 )
-from tidewaiter.rules.cel.types import Type, type_of
 from tidewaiter.rules.cel.values import (
     ABSENT,
     CannotBeKnown,
@@ -64,7 +63,9 @@ class Expression:
         Raises ExpressionError, with the place.
         """
         node = parse(source)
-        self.source, self.type = source, check(node, environment)
+        self.source = source
+        self.type, types = check(node, environment)
+        check_literals(node, types, environment.functions)
         self.reads = tuple(dict.fromkeys(_paths(node)))
         self._names = tuple(environment.variables)
         compiler = _Compiler(environment.functions, self._names)
@@ -212,14 +213,7 @@ class _Compiler:
         body = with_name.run_of(node.body)
         self.size = max(self.size, with_name.size)
         place = with_name.places[node.name]
-        if node.optional:
-            return _mapped(value, place, body, wrap=node.optional == "optMap")
-
-        def run(frame: list[Any]) -> Any:
-            frame[place] = value(frame)
-            return body(frame)
-
-        return run
+        return _mapped(value, place, body, wrap=node.macro == "optMap")
 
     def _with(self, names: tuple[str, ...]) -> _Compiler:
         """Return a compiler that sees these variables too, each in a place of its own."""
@@ -410,23 +404,17 @@ def _map(pairs: list[tuple[Run, Run]], optional: tuple[bool, ...]) -> Run:
             key, value = key_of(frame), value_of(frame)
             if may_lack and not _optional(value).present:
                 continue
-            put(found, key, value.value if may_lack else value)
+            _put(found, key, value.value if may_lack else value)
         return found
 
     return run
 
 
-def put(found: dict[Any, Any], key: Any, value: Any) -> None:
-    """Add an entry to a map that is being built.
-
-    Raises EvaluationError for a key that no map may have, or that this one has.
-    """
+def _put(found: dict[Any, Any], key: Any, value: Any) -> None:
     if type(key) is Unknown:
         raise CannotBeKnown(key.what)
     if type_of_value(key).name not in {"string", "int", "uint", "bool"}:
         raise EvaluationError(f"a {type_of_value(key)} is no key")
-    if key in found:
-        raise EvaluationError(f"the key {key} occurs twice")
     found[key] = value
 
 
@@ -440,6 +428,3 @@ def _mapped(value: Run, place: int, body: Run, *, wrap: bool) -> Run:
         return OptionalValue(result) if wrap else result
 
     return run
-
-
-__all__ = ["BUDGET", "Budget", "Expression", "ExpressionError", "Type", "put", "type_of"]

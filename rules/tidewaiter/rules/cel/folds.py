@@ -5,9 +5,16 @@ https://github.com/cel-expr/cel-spec/blob/master/doc/langdef.md#macros
 
 from __future__ import annotations
 
+from functools import cmp_to_key
 from typing import TYPE_CHECKING, Any
 
-from tidewaiter.rules.cel.values import CannotBeKnown, EvaluationError, Unknown, type_of_value
+from tidewaiter.rules.cel.values import (
+    CannotBeKnown,
+    EvaluationError,
+    Unknown,
+    compare,
+    type_of_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,12 +147,28 @@ def _transform_map_entry(target: Run, places: list[int], parts: list[Run], steps
     return run
 
 
+def _by_first(one: tuple[Any, Any], other: tuple[Any, Any]) -> int:
+    return compare(one[0], other[0])
+
+
+def _sort_by(target: Run, places: list[int], parts: list[Run], steps: int) -> Run:
+    key = parts[0]
+
+    def run(frame: list[Any]) -> list[Any]:
+        found = [(key(frame), each) for _, each in _rounds(frame, target, places, steps)]
+        found.sort(key=cmp_to_key(_by_first))
+        return [each for _, each in found]
+
+    return run
+
+
 FOLDS: dict[str, Fold] = {
     "all": _until(stop=False),
     "exists": _until(stop=True),
     "exists_one": _exists_one,
     "filter": _filter,
     "map": _map,
+    "sortBy": _sort_by,
     "transformList": _map,
     "transformMap": _transform_map,
     "transformMapEntry": _transform_map_entry,

@@ -51,9 +51,9 @@ def _no_overload(sign: str, *values: Any) -> EvaluationError:
     return EvaluationError(f"no such overload: {sign} of ({shown})")
 
 
-def _time(nanoseconds: int) -> Timestamp:
+def _time(nanoseconds: int, offset: int) -> Timestamp:
     if FIRST_TIME <= nanoseconds <= LAST_TIME:
-        return Timestamp(nanoseconds)
+        return Timestamp.at(nanoseconds, offset)
     raise EvaluationError("timestamp overflow")
 
 
@@ -74,7 +74,8 @@ def add(left: Any, right: Any) -> Any:
         if one is Duration:
             return _span(int(left) + int(right))
     elif {one, type(right)} == {Timestamp, Duration}:
-        return _time(int(left) + int(right))
+        time = left if one is Timestamp else right
+        return _time(int(left) + int(right), time.offset)
     raise _no_overload("+", left, right)
 
 
@@ -91,7 +92,7 @@ def subtract(left: Any, right: Any) -> Any:
         if one in (Duration, Timestamp):
             return _span(int(left) - int(right))
     elif one is Timestamp and type(right) is Duration:
-        return _time(int(left) - int(right))
+        return _time(int(left) - int(right), left.offset)
     raise _no_overload("-", left, right)
 
 

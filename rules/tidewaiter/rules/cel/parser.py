@@ -42,7 +42,6 @@ _FOLDS = {  # by macro and number of arguments: how many of these are variables
     ("all", 2): 1,
     ("exists", 2): 1,
     ("exists_one", 2): 1,
-    ("existsOne", 2): 1,
     ("map", 2): 1,
     ("map", 3): 1,
     ("filter", 2): 1,
@@ -50,6 +49,7 @@ _FOLDS = {  # by macro and number of arguments: how many of these are variables
     ("exists", 3): 2,
     ("existsOne", 3): 2,
     ("exists_one", 3): 2,
+    ("sortBy", 2): 1,
     ("transformList", 3): 2,
     ("transformList", 4): 2,
     ("transformMap", 3): 2,
@@ -193,9 +193,6 @@ def _selected(reader: _Reader, operand: Node) -> Node:
     macro = _MEMBER_MACROS.get((token.text, len(arguments)))
     if macro is not None:
         return macro(token, operand, arguments)
-    qualified = _qualified(operand)
-    if qualified == "cel" and token.text == "bind" and len(arguments) == 3:
-        return Bind(_variable(arguments[0]), arguments[1], arguments[2], token.offset)
     return Call(token.text, operand, arguments, token.offset)
 
 
@@ -209,10 +206,6 @@ def _arguments(reader: _Reader) -> tuple[Node, ...]:
             if reader.at(")"):
                 raise ExpressionError("an argument is wanted, not )", reader.token.offset)
     return tuple(found)
-
-
-def _qualified(node: Node) -> str:
-    return node.name if isinstance(node, Name) else ""
 
 
 def _variable(node: Node) -> str:
@@ -231,7 +224,7 @@ def _fold(token: Token, target: Node, arguments: tuple[Node, ...]) -> Node:
 
 
 def _optional_macro(token: Token, target: Node, arguments: tuple[Node, ...]) -> Node:
-    return Bind(_variable(arguments[0]), target, arguments[1], token.offset, optional=token.text)
+    return Bind(_variable(arguments[0]), target, arguments[1], token.offset, token.text)
 
 
 _MEMBER_MACROS: dict[tuple[str, int], Callable[[Token, Node, tuple[Node, ...]], Node]] = {

@@ -101,13 +101,13 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """`cel.bind(name, value, body)`; and the body of `x.optMap(name, body)`, where `optional` tells which."""
+    """`value.optMap(name, body)`, or optFlatMap, as `macro` tells."""
 
     name: str
     value: Node
     body: Node
     offset: int
-    optional: str = ""
+    macro: str
 
 
 Node = Literal | Name | Select | Index | Call | ListLiteral | MapLiteral | Fold | Bind

@@ -52,10 +52,21 @@ class Uint(int):
 
 
 class Timestamp(int):
-    """A point in time, as nanoseconds since 1970-01-01T00:00:00Z."""
+    """A point in time, as nanoseconds since 1970-01-01T00:00:00Z.
 
-    __slots__ = ()
+    offset: minutes east of Greenwich in which it is written.
+    """
+
     cel_type = TIMESTAMP
+    offset = 0
+
+    @classmethod
+    def at(cls, nanoseconds: int, offset: int) -> Timestamp:
+        """Return a time with its offset."""
+        found = cls(nanoseconds)
+        if offset:
+            found.offset = offset
+        return found
 
 
 class Duration(int):

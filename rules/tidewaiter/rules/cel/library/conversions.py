@@ -107,7 +107,7 @@ def _string(value: Any) -> str:
 
 
 def double_text(value: float) -> str:
-    """Return a double as Go's strconv.FormatFloat(x, 'g', -1, 64) writes it: 1, 0.5, 1e+21."""
+    """Return a double as Go's strconv.FormatFloat(x, 'g', -1, 64) writes it: 1, 0.5, 1e+06."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -118,7 +118,7 @@ def double_text(value: float) -> str:
     text = "".join(map(str, digits)).rstrip("0")
     point = len(digits) + int(exponent)
     scientific = point - 1
-    if scientific < -4 or scientific >= 21:
+    if scientific < -4 or scientific >= 6:
         mantissa = text[0] + (f".{text[1:]}" if len(text) > 1 else "")
         body = f"{mantissa}e{'-' if scientific < 0 else '+'}{abs(scientific):02d}"
     elif point <= 0:

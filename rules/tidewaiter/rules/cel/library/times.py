@@ -81,7 +81,7 @@ def parse_timestamp(text: str) -> Timestamp:
     nanoseconds = seconds * _SECOND + int((match[3] or "0").ljust(9, "0")[:9])
     if not FIRST_TIME <= nanoseconds <= LAST_TIME:
         raise EvaluationError("timestamp overflow")
-    return Timestamp(nanoseconds)
+    return Timestamp.at(nanoseconds, offset)
 
 
 def _no_time(text: str) -> EvaluationError:
@@ -89,7 +89,7 @@ def _no_time(text: str) -> EvaluationError:
 
 
 def _offset_minutes(match: re.Match[str]) -> int | None:
-    """Return how far a time is before UTC, in minutes, or None where it is no offset."""
+    """Return how far east of Greenwich a time is written, in minutes, or None where that is no offset."""
     if not match[5]:
         return 0
     hours, minutes = int(match[6]), int(match[7])
@@ -99,10 +99,13 @@ def _offset_minutes(match: re.Match[str]) -> int | None:
 
 
 def timestamp_text(value: Timestamp) -> str:
-    """Return a time as RFC 3339 has it, in UTC, with the fraction of a second that it needs."""
+    """Return a time as RFC 3339 has it, in its own offset, with the fraction of a second that it needs."""
     rest = int(value) % _SECOND
     fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    return f"{_moment(value, 'UTC').strftime('%Y-%m-%dT%H:%M:%S').rjust(19, '0')}{fraction}Z"
+    hours, minutes = divmod(abs(value.offset), 60)
+    zone = f"{'-' if value.offset < 0 else '+'}{hours:02d}:{minutes:02d}"
+    moment = _moment(value, zone).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    return f"{moment}{fraction}{zone if value.offset else 'Z'}"
 
 
 def _moment(value: Timestamp, zone: str) -> datetime:
