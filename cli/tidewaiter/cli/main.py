@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "lint": "check manifests against the policy",
+    "checklist": "answer the release checklist for every service",
     "rules": "list the rules",
     "explain": "say what one rule wants, why, and how to fulfil it",
     "policy": "check a policy file, show what it does, print its JSON Schema",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.surroundings import stated_inventory, today, use_color, write
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json")
 FAIL_LEVELS = ("error", "warning", "info", "never")
-_PIECES = 4096
 _STATUSES = ("exempted", "unknown")
 
 
@@ -60,11 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
     job = Job(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
-        inventory=_inventory(arguments.inventory),
+        inventory=stated_inventory(arguments.inventory),
         schemas=tuple(arguments.schema_location or ()),
         plain_policy=plain,
         jobs=arguments.jobs or _cores(),
-        today=_today(),
+        today=today(),
         use_cache=not arguments.no_cache,
     )
     result = lint(job, _progress_bar())
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         for file, reason in result.skipped:
             print(f"{file}: skipped: {reason}", file=sys.stderr)
     for form, file in reports:
-        _write(_render(form, result, arguments, show, to_terminal=not file), file)
+        write(_render(form, result, arguments, show, to_terminal=not file), file)
     return _exit_code(result, plain.get("failOn", "error"))
 
 
@@ -124,16 +125,6 @@ def _found_policy() -> str:
     return find_policy(os.getcwd()) or ""
 
 
-def _inventory(paths: list[str] | None) -> tuple[str, ...]:
-    from tidewaiter.rules.errors import InputError
-
-    for path in paths or ():
-        if path == "cluster":
-            msg = "--inventory cluster is not supported by this version; name files or folders"
-            raise InputError(msg)
-    return tuple(paths or ())
-
-
 def _statuses(text: str) -> frozenset[str]:
     from tidewaiter.rules.errors import InputError
 
@@ -177,45 +168,9 @@ def _render(
     return text.pieces(
         result,
         show=show,
-        color=_use_color(arguments.color) and to_terminal,
+        color=use_color(arguments.color) and to_terminal,
         statistics=arguments.statistics,
         quiet=arguments.quiet,
-    )
-
-
-def _write(report: Iterator[str], file: str) -> None:
-    from tidewaiter.rules.errors import InputError
-
-    if not file:
-        for block in _blocks(report):
-            sys.stdout.buffer.write(block)
-        sys.stdout.buffer.flush()
-        return
-    try:
-        with open(file, "wb") as target:
-            for block in _blocks(report):
-                target.write(block)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=file) from None
-
-
-def _blocks(report: Iterator[str]) -> Iterator[bytes]:
-    """Yield a report's pieces as bytes, so many at once that writing them costs little."""
-    block: list[str] = []
-    for piece in report:
-        block.append(piece)
-        if len(block) == _PIECES:
-            yield "".join(block).encode("utf-8", "surrogateescape")
-            block.clear()
-    yield "".join(block).encode("utf-8", "surrogateescape")
-
-
-def _use_color(stated: str) -> bool:
-    """Colours go to a terminal unless NO_COLOR is set (https://no-color.org/)."""
-    if stated != "auto":
-        return stated == "always"
-    return (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
 
 
@@ -247,9 +202,3 @@ def _jobs(text: str) -> int:
 
 def _cores() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16)
-
-
-def _today() -> str:
-    import time
-
-    return time.strftime("%Y-%m-%d", time.gmtime())

@@ -1,0 +1,67 @@
+"""What the commands share of their surroundings: the terminal, the date, where a report is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_PIECES = 4096
+
+
+def write(report: Iterator[str], file: str) -> None:
+    """Write a report's pieces to a file, or to stdout where that is empty. Raises InputError."""
+    from tidewaiter.rules.errors import InputError
+
+    if not file:
+        for block in _blocks(report):
+            sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with open(file, "wb") as target:
+            for block in _blocks(report):
+                target.write(block)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from None
+
+
+def _blocks(report: Iterator[str]) -> Iterator[bytes]:
+    """Yield a report's pieces as bytes, so many at once that writing them costs little."""
+    block: list[str] = []
+    for piece in report:
+        block.append(piece)
+        if len(block) == _PIECES:
+            yield "".join(block).encode("utf-8", "surrogateescape")
+            block.clear()
+    yield "".join(block).encode("utf-8", "surrogateescape")
+
+
+def use_color(stated: str) -> bool:
+    """Colours go to a terminal unless NO_COLOR is set (https://no-color.org/)."""
+    if stated != "auto":
+        return stated == "always"
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+def stated_inventory(paths: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the paths of `--inventory`. Raises InputError for the cluster, which cannot be read yet."""
+    for path in paths or ():
+        if path == "cluster":
+            from tidewaiter.rules.errors import InputError
+
+            msg = "--inventory cluster is not supported by this version; name files or folders"
+            raise InputError(msg)
+    return tuple(paths or ())
+
+
+def today() -> str:
+    """Return the date in UTC as YYYY-MM-DD."""
+    import time
+
+    return time.strftime("%Y-%m-%d", time.gmtime())
