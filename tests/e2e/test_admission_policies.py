@@ -18,6 +18,7 @@ from tidewaiter.rules.finding import UNKNOWN, VIOLATION
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.policy.compiled import Policy
+from tidewaiter.rules.policy.export import PREFIX, export
 from tidewaiter.rules.policy.file import load_policy
 from tidewaiter.rules.policy.own_rules import own_entries
 
@@ -239,3 +240,69 @@ def test_the_same_policies_are_taken(case: str, api_server: ApiServer, tmp_path:
         api_server.admin.create(value, dryRun="All")
     with pytest.raises(PolicyError):
         load_policy(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def exported(api_server: ApiServer) -> Policy:
+    """All rules; those that can be exported are in force in the API server, and warn."""
+    policy = Policy({"profiles": ["all"]})
+    found = export(policy, today=TODAY)
+    names = []
+    for value in found.objects:
+        if value["kind"] == "ValidatingAdmissionPolicyBinding":
+            value["spec"]["validationActions"] = ["Warn"]
+            names.append(value["metadata"]["name"].removeprefix(PREFIX))
+        api_server.admin.create(value)
+    last = {**POD, "spec": {"containers": [{"name": "a", "image": "a", "resources": {}}]}}
+    end = time.monotonic() + 30
+    while f"{PREFIX}seccomp-profile" not in {
+        name for name, _ in warnings_until(api_server.admin, last)
+    }:
+        assert time.monotonic() < end
+    assert len(names) > 20
+    return Policy({"profiles": ["all"], "only": names})
+
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "namespace": "default"}}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        ROOT / "deploy" / "examples",
+        ROOT / "tests" / "rules" / "checks",
+        CORPUS / "kube-prometheus",
+        CORPUS / "kubernetes-examples",
+        CORPUS / "pod-security",
+    ],
+    ids=lambda folder: folder.name,
+)
+def test_exported_rules_say_what_the_rules_say(
+    folder: Path, api_server: ApiServer, exported: Policy
+) -> None:
+    if not folder.exists():
+        pytest.skip(f"{folder.name} is not there")
+    client = api_server.admin
+    made: dict[str, Resource] = {}
+    total, differing = 0, []
+    for resource in objects_of(folder):
+        namespaces_of(resource, client, made)
+        if "cpu': None" in repr(resource.object):
+            continue  # which the API server takes for a 0
+        try:
+            client.create(json.loads(json.dumps(resource.object)), dryRun="All")
+        except (Refused, KeyError, TypeError):
+            continue
+        theirs = {
+            name.removeprefix(PREFIX)
+            for name, _ in policy_warnings(client)
+            if name.startswith(PREFIX)
+        }
+        inventory = Inventory([resource], complete=True)
+        report = engine.evaluate([resource], exported, inventory, today=TODAY, inline=False)
+        ours = {finding.rule for finding in report.findings if finding.status == VIOLATION}
+        total += len(theirs)
+        if theirs != ours:
+            differing.append((resource.file, resource.name, theirs - ours, ours - theirs))
+    assert not differing
+    assert total or folder.name == "examples"

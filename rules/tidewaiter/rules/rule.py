@@ -61,6 +61,20 @@ class Parameter:
     minimum: float | None = None
 
 
+@record
+class CelCheck:
+    """A rule, or a part of one, in CEL, so that it can be exported as a ValidatingAdmissionPolicy.
+
+    `subject` is "container" (the expression must be true of each, as `c`), "pod" or "object". `expression` may use
+    `object`, and of what makes pods `variables.spec`, `variables.isWindows` and `variables.rootless` (root in the
+    pod is not root on its node); where it depends on the Kubernetes version or the Pod Security level it is a
+    function of both.
+    """
+
+    subject: str
+    expression: str | Callable[[tuple[int, int], str], str]
+
+
 class Context:
     """What a check may know beside its subject.
 
@@ -95,11 +109,13 @@ class Rule:
     `remediation` is what to do, with YAML that can be pasted; `references` are URLs. `profiles` names
     those that hold the rule; `production` and `all` are derived. `needs_inventory` marks rules that
     ask about other objects. `since` is the first Kubernetes version that the rule makes sense for. `hides_value`
-    says that findings stand at credentials, so that no output may show the source there.
+    says that findings stand at credentials, so that no output may show the source there. `cel` is the rule in CEL,
+    where it can be said without its parameters.
     """
 
     __slots__ = (
         "applies_to",
+        "cel",
         "check_function",
         "hides_value",
         "name",
@@ -133,6 +149,7 @@ class Rule:
         since: tuple[int, int] | None = None,
         tags: tuple[str, ...] = (),
         hides_value: bool = False,
+        cel: tuple[CelCheck, ...] = (),
     ) -> None:
         """Take the metadata; the check follows by the `check` decorator."""
         if severity not in SEVERITIES or section not in (*SECTIONS, CUSTOM):
@@ -152,6 +169,7 @@ class Rule:
         self.since = since
         self.tags = tags
         self.hides_value = hides_value
+        self.cel = cel
         self.check_function: Check | None = None
 
     def check(self, function: Check) -> Check:

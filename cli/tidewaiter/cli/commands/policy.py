@@ -38,6 +38,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     show.add_argument("--all", action="store_true", help="also the rules that are switched off")
     show.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    export = actions.add_parser(
+        "export", help="print the rules in another form, for who enforces them", allow_abbrev=False
+    )
+    export.add_argument(
+        "--as",
+        dest="form",
+        choices=("vap",),
+        required=True,
+        help="vap: ValidatingAdmissionPolicies of Kubernetes, with their bindings",
+    )
+    export.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
+    export.add_argument(
+        "--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`"
+    )
+    export.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     actions.add_parser("schema", help="print the JSON Schema of policy files", allow_abbrev=False)
 
 
@@ -45,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do one action. Raises PolicyError and InputError for what cannot be read or found."""
     if arguments.action == "schema":
         return _schema()
+    if arguments.action == "export":
+        return _export(arguments)
     return _check(arguments) if arguments.action == "check" else _show(arguments)
 
 
@@ -54,6 +71,26 @@ def _schema() -> int:
     from tidewaiter.rules.policy.schema import policy_schema
 
     _print([json.dumps(policy_schema(), indent=2)])
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import yaml
+
+    from tidewaiter.rules.errors import PolicyError
+    from tidewaiter.rules.policy.compiled import Policy
+    from tidewaiter.rules.policy.export import OLDEST, export
+
+    policy = Policy(_policy(arguments))
+    if policy.version < OLDEST:
+        msg = "Kubernetes serves ValidatingAdmissionPolicy v1 from 1.30 on"
+        raise PolicyError(msg, file=policy.file)
+    found = export(policy, today=_today())
+    for note in found.notes:
+        print(f"tidewaiter: {note}", file=sys.stderr)
+    if not found.objects:
+        raise PolicyError("none of the policy's rules has a form in CEL", file=policy.file)
+    _print([yaml.safe_dump_all(found.objects, sort_keys=False, width=100).rstrip()])
     return 0
 
 
@@ -77,10 +114,18 @@ def _check(arguments: argparse.Namespace) -> int:
         "rule setting": len(plain.get("rules", ())),
         "override": len(plain.get("overrides", ())),
         "exemption": len(plain.get("exemptions", ())),
+        "custom rule": len(plain.get("customRules", ())),
     }
     parts = [counted(number, what) for what, number in counts.items() if number]
+    if policies := _admission_policies(plain):
+        parts.append(counted(policies, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicies"))
     _print([f"{path}: valid: {', '.join([f'profile {profiles}', *parts])}"])
     return 0
+
+
+def _admission_policies(plain: PlainPolicy) -> int:
+    kinds = [row["object"].get("kind") for row in plain.get("admissionObjects", ())]
+    return kinds.count("ValidatingAdmissionPolicy")
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.rbac import BINDING_KINDS, role_ref
-from tidewaiter.rules.rule import Rule
+from tidewaiter.rules.rule import CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/security/rbac-good-practices/#least-privilege",
     ),
     applies_to=BINDING_KINDS,
+    cel=(
+        CelCheck(
+            "object",
+            "object.roleRef.kind != 'ClusterRole' || object.roleRef.name != 'cluster-admin'",
+        ),
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.manifest.image import InvalidImage, parse_image
-from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Parameter, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ RULE = Rule(
             "strings",
             (),
             "globs of images, registry and path without tag, that may go by tag",
+        ),
+    ),
+    cel=(
+        CelCheck(
+            "container",
+            "c.?image.orValue('').matches('@(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$')",
         ),
     ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.image import InvalidImage, parse_image
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     tags=("anti-pattern",),
+    cel=(
+        CelCheck(
+            "container",
+            "!c.?image.orValue('').matches('^[A-Za-z0-9][A-Za-z0-9._:/-]*$') || "
+            "c.image.matches(':[^/:]+$') && !c.image.endsWith(':latest')",
+        ),
+    ),
 )
 
 

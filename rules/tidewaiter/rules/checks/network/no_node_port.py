@@ -10,7 +10,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.manifest.glob import matches_any
-from tidewaiter.rules.rule import Parameter, Rule
+from tidewaiter.rules.rule import CelCheck, Parameter, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ RULE = Rule(
     parameters=(
         Parameter(
             "allowed", "strings", (), "globs of Services, namespace/name, that may have node ports"
+        ),
+    ),
+    cel=(
+        CelCheck(
+            "object",
+            "object.spec.type != 'NodePort'",
         ),
     ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.resources import amounts, pod_amounts, sized_containers
-from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Parameter, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ RULE = Rule(
             "required",
             "whether a cpu limit has to be there beside that of memory",
             choices=("required", "optional"),
+        ),
+    ),
+    cel=(
+        CelCheck(
+            "pod",
+            "(variables.spec.containers + variables.spec.?initContainers.orValue([])).all(c, ['cpu', 'memory'].all(r, r in c.?resources.?limits.orValue({}) || r in variables.spec.?resources.?limits.orValue({})))",
         ),
     ),
 )

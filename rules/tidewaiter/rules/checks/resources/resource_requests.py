@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.resources import amounts, pod_amounts, sized_containers
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "pod",
+            "(variables.spec.containers + variables.spec.?initContainers.orValue([])).all(c, ['cpu', 'memory'].all(r, r in c.?resources.?requests.orValue({}) || r in variables.spec.?resources.?requests.orValue({}) || r in c.?resources.?limits.orValue({}) || r in variables.spec.?resources.?limits.orValue({})))",
+        ),
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import dig, quoted
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,31 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
+
+_ALLOWED = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+
+
+def _in_cel(_: tuple[int, int], level: str) -> str:
+    for_linux = "variables.isWindows || " if level == "restricted" else ""
+    added = "c.?securityContext.?capabilities.?add.orValue([])"
+    return f"{for_linux}{added}.all(a, a in {sorted(_ALLOWED)})"
+
 
 RULE = Rule(
     name="baseline-capabilities",
@@ -39,24 +64,7 @@ RULE = Rule(
         "https://man7.org/linux/man-pages/man7/capabilities.7.html",
     ),
     applies_to=(WORKLOAD,),
-)
-
-_ALLOWED = frozenset(
-    {
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "SETFCAP",
-        "SETGID",
-        "SETPCAP",
-        "SETUID",
-        "SYS_CHROOT",
-    }
+    cel=(CelCheck("container", _in_cel),),
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import mapping, quoted, sequence
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     since=(1, 22),
+    cel=(
+        CelCheck(
+            "container",
+            "variables.isWindows || 'ALL' in c.?securityContext.?capabilities.?drop.orValue([]) && c.?securityContext.?capabilities.?add.orValue([]).all(a, a == 'NET_BIND_SERVICE')",
+        ),
+    ),
 )
 
 

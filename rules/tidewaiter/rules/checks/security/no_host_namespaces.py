@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/services-networking/service/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "pod",
+            "!variables.spec.?hostNetwork.orValue(false) && !variables.spec.?hostPID.orValue(false) && !variables.spec.?hostIPC.orValue(false)",
+        ),
+    ),
 )
 
 _FIELDS = {"hostNetwork": "network", "hostPID": "process", "hostIPC": "IPC"}

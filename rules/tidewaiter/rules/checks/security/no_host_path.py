@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import dig, items, quoted
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/storage/volumes/#hostpath",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "pod",
+            "variables.spec.?volumes.orValue([]).all(v, !has(v.hostPath))",
+        ),
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import dig
 from tidewaiter.rules.manifest.pod_security import owner, security_contexts
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "pod",
+            "!variables.spec.?securityContext.?windowsOptions.?hostProcess.orValue(false)",
+        ),
+        CelCheck(
+            "container",
+            "!c.?securityContext.?windowsOptions.?hostProcess.orValue(false)",
+        ),
+    ),
 )
 
 

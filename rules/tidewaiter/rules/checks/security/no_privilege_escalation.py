@@ -10,7 +10,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     since=(1, 8),
+    cel=(
+        CelCheck(
+            "container",
+            "variables.isWindows || !c.?securityContext.?allowPrivilegeEscalation.orValue(true)",
+        ),
+    ),
 )
 
 

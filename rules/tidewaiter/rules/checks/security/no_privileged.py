@@ -8,7 +8,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "container",
+            "!c.?securityContext.?privileged.orValue(false)",
+        ),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/debug/debug-application/debug-running-pod/#ephemeral-container",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "pod",
+            "!variables.spec.?shareProcessNamespace.orValue(false)",
+        ),
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.pod_security import relaxed_by_user_namespace
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
+
+
+def _in_cel(_: tuple[int, int], level: str) -> str:
+    relaxed = "variables.rootless || " if level == "baseline" else ""
+    return f"{relaxed}c.?securityContext.?procMount.orValue('Default') == 'Default'"
+
 
 RULE = Rule(
     name="proc-mount",
@@ -35,6 +41,7 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(CelCheck("container", _in_cel),),
 )
 
 

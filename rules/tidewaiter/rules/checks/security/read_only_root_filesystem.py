@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import mapping, quoted
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,12 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/storage/volumes/#emptydir",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "container",
+            "variables.isWindows || variables.spec.?nodeSelector[?'kubernetes.io/os'].orValue('') == 'windows' || variables.spec.?nodeSelector[?'beta.kubernetes.io/os'].orValue('') == 'windows' || c.?securityContext.?readOnlyRootFilesystem.orValue(false)",
+        ),
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import items, quoted
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
+
+_ALLOWED = frozenset(
+    {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
+)
+
+
+def _in_cel(*_: object) -> str:
+    return f"variables.spec.?volumes.orValue([]).all(v, {sorted(_ALLOWED)}.exists(t, t in v))"
+
 
 RULE = Rule(
     name="restricted-volumes",
@@ -37,19 +55,7 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/storage/volumes/",
     ),
     applies_to=(WORKLOAD,),
-)
-
-_ALLOWED = frozenset(
-    {
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-    }
+    cel=(CelCheck("pod", _in_cel),),
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.pod_security import relaxed_by_user_namespace
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(
+        CelCheck(
+            "pod",
+            "variables.rootless || variables.spec.?securityContext.?runAsNonRoot.orValue(true)",
+        ),
+        CelCheck(
+            "container",
+            "variables.rootless || c.?securityContext.?runAsNonRoot.orValue(variables.spec.?securityContext.?runAsNonRoot.hasValue())",
+        ),
+    ),
 )
 
 

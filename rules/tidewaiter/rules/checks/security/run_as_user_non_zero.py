@@ -14,7 +14,7 @@ from tidewaiter.rules.manifest.pod_security import (
     relaxed_by_user_namespace,
     security_contexts,
 )
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,16 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     since=(1, 23),
+    cel=(
+        CelCheck(
+            "pod",
+            "variables.rootless || variables.spec.?securityContext.?runAsUser.orValue(1) != 0",
+        ),
+        CelCheck(
+            "container",
+            "variables.rootless || c.?securityContext.?runAsUser.orValue(1) != 0",
+        ),
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import items, quoted
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,29 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
+
+_SAFE_SINCE = {
+    "kernel.shm_rmid_forced": (1, 0),
+    "net.ipv4.ip_local_port_range": (1, 0),
+    "net.ipv4.ip_unprivileged_port_start": (1, 0),
+    "net.ipv4.ping_group_range": (1, 0),
+    "net.ipv4.tcp_syncookies": (1, 0),
+    "net.ipv4.ip_local_reserved_ports": (1, 27),
+    "net.ipv4.tcp_fin_timeout": (1, 29),
+    "net.ipv4.tcp_keepalive_intvl": (1, 29),
+    "net.ipv4.tcp_keepalive_probes": (1, 29),
+    "net.ipv4.tcp_keepalive_time": (1, 29),
+    "net.ipv4.tcp_rmem": (1, 32),
+    "net.ipv4.tcp_wmem": (1, 32),
+    "net.ipv4.tcp_notsent_lowat": (1, 37),
+    "net.ipv4.tcp_slow_start_after_idle": (1, 37),
+}
+
+
+def _in_cel(version: tuple[int, int], _: str) -> str:
+    safe = [name for name, since in _SAFE_SINCE.items() if version >= since]
+    return f"variables.spec.?securityContext.?sysctls.orValue([]).all(s, s.name in {safe})"
+
 
 RULE = Rule(
     name="safe-sysctls",
@@ -37,24 +60,8 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(CelCheck("pod", _in_cel),),
 )
-
-_SAFE_SINCE = {
-    "kernel.shm_rmid_forced": (1, 0),
-    "net.ipv4.ip_local_port_range": (1, 0),
-    "net.ipv4.ip_unprivileged_port_start": (1, 0),
-    "net.ipv4.ping_group_range": (1, 0),
-    "net.ipv4.tcp_syncookies": (1, 0),
-    "net.ipv4.ip_local_reserved_ports": (1, 27),
-    "net.ipv4.tcp_fin_timeout": (1, 29),
-    "net.ipv4.tcp_keepalive_intvl": (1, 29),
-    "net.ipv4.tcp_keepalive_probes": (1, 29),
-    "net.ipv4.tcp_keepalive_time": (1, 29),
-    "net.ipv4.tcp_rmem": (1, 32),
-    "net.ipv4.tcp_wmem": (1, 32),
-    "net.ipv4.tcp_notsent_lowat": (1, 37),
-    "net.ipv4.tcp_slow_start_after_idle": (1, 37),
-}
 
 
 @RULE.check

@@ -13,7 +13,7 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import escape, quoted
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows, owner, security_contexts
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
+
+_FIELDS_SINCE = (1, 19)
+_ALLOWED = ("RuntimeDefault", "Localhost")
+_POD_ANNOTATION = "seccomp.security.alpha.kubernetes.io/pod"
+_CONTAINER_ANNOTATION = "container.seccomp.security.alpha.kubernetes.io/"
+
+
+def _of_pod(_: tuple[int, int], level: str) -> str:
+    for_linux = "variables.isWindows || " if level == "restricted" else ""
+    stated = "variables.spec.?securityContext.?seccompProfile.?type"
+    return f"{for_linux}{stated}.orValue('{_ALLOWED[0]}') in {[*_ALLOWED]}"
+
+
+def _of_container(_: tuple[int, int], level: str) -> str:
+    for_linux = "variables.isWindows || " if level == "restricted" else ""
+    of_pod = "variables.spec.?securityContext.?seccompProfile.hasValue()"
+    otherwise = of_pod if level == "restricted" else "true"
+    stated = "c.?securityContext.?seccompProfile.?type"
+    return f"{for_linux}{stated}.optMap(t, t in {[*_ALLOWED]}).orValue({otherwise})"
+
 
 RULE = Rule(
     name="seccomp-profile",
@@ -38,12 +58,8 @@ RULE = Rule(
         "https://kubernetes.io/docs/tutorials/security/seccomp/",
     ),
     applies_to=(WORKLOAD,),
+    cel=(CelCheck("pod", _of_pod), CelCheck("container", _of_container)),
 )
-
-_FIELDS_SINCE = (1, 19)
-_ALLOWED = ("RuntimeDefault", "Localhost")
-_POD_ANNOTATION = "seccomp.security.alpha.kubernetes.io/pod"
-_CONTAINER_ANNOTATION = "container.seccomp.security.alpha.kubernetes.io/"
 
 
 @RULE.check

@@ -11,14 +11,30 @@ from __future__ import annotations
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.manifest.fields import mapping, quoted
 from tidewaiter.rules.manifest.pod_security import owner, security_contexts
-from tidewaiter.rules.rule import WORKLOAD, Rule
+from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
+
+_TYPES_SINCE = (
+    ((1, 31), ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")),
+    ((1, 0), ("container_t", "container_init_t", "container_kvm_t")),
+)
+
+
+def _in_cel(subject: str) -> Callable[[tuple[int, int], str], str]:
+    def expression(version: tuple[int, int], _: str) -> str:
+        allowed = next(types for since, types in _TYPES_SINCE if version >= since)
+        options = f"{subject}.?securityContext.?seLinuxOptions"
+        unset = " && ".join(f"{options}.?{field}.orValue('') == ''" for field in ("user", "role"))
+        return f"{options}.?type.orValue('') in {['', *allowed]} && {unset}"
+
+    return expression
+
 
 RULE = Rule(
     name="selinux-options",
@@ -39,11 +55,7 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     ),
     applies_to=(WORKLOAD,),
-)
-
-_TYPES_SINCE = (
-    ((1, 31), ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")),
-    ((1, 0), ("container_t", "container_init_t", "container_kvm_t")),
+    cel=(CelCheck("pod", _in_cel("variables.spec")), CelCheck("container", _in_cel("c"))),
 )
 
 
