@@ -26,11 +26,12 @@ $(SETUP): pyproject.toml hatch_build.py
 	@touch $@
 
 demo: $(SETUP) ## lint the example namespace, which has deliberate mistakes
-	@echo '$$ tidewaiter lint deploy/examples'
-	@$(BIN)/tidewaiter lint deploy/examples; code=$$?; \
+	@echo '$$ tidewaiter lint deploy/examples/payments-broken'
+	@$(BIN)/tidewaiter lint deploy/examples/payments-broken; code=$$?; \
 	  if [ $$code -eq 1 ]; then \
-	    echo; echo "The mistakes in deploy/examples are deliberate, so the demo worked: lint found them and"; \
-	    echo "exited with 1. Try it on your own manifests: $(BIN)/tidewaiter lint PATH"; \
+	    echo; echo "The mistakes are deliberate, so the demo worked: lint found them and exited with 1."; \
+	    echo "deploy/examples/payments is the same namespace without them. Try it on your"; \
+	    echo "own manifests: $(BIN)/tidewaiter lint PATH"; \
 	  else \
 	    echo "lint exited with $$code where 1 (findings) is expected" >&2; exit 1; \
 	  fi

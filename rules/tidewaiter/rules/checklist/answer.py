@@ -16,7 +16,7 @@ from tidewaiter.rules.checklist.items import BATCH, DATABASE, ITEMS
 from tidewaiter.rules.checklist.services import services_in
 from tidewaiter.rules.engine import evaluate
 from tidewaiter.rules.finding import UNKNOWN, VIOLATION
-from tidewaiter.rules.policy.compiled import Policy
+from tidewaiter.rules.policy.compiled import Policy, applies_to_kind
 from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
@@ -158,14 +158,20 @@ def _yes_reason(item: Item, evidence: Sequence[Evidence]) -> str:
 
 
 def _switched_off(item: Item, service: CheckedService, facts: Facts) -> list[Evidence]:
-    """Say which rules of an item the policy keeps from running on a member."""
+    """Say which rules of an item the policy keeps from running on a service or what belongs to it."""
     found = []
-    for member in service.members:
-        on = facts.policy.settings(member).rules
-        off = [name for name in item.rules if name not in on]
+    known = entries()
+    for resource in (*service.members, *service.belongings):
+        on = facts.policy.settings(resource).rules
+        kind = (resource.kind_id, resource.workload is not None)
+        off = [
+            name
+            for name in item.rules
+            if name not in on and name in known and applies_to_kind(known[name].applies_to, *kind)
+        ]
         if off:
-            message = f"the policy switches {', '.join(off)} off for {member!r}"
-            found.append(unknown(member, "/metadata/name", message))
+            message = f"the policy switches {', '.join(off)} off for {resource!r}"
+            found.append(unknown(resource, "/metadata/name", message))
     return found
 
 

@@ -178,6 +178,7 @@ def cost_gaps(service: CheckedService, facts: Facts) -> Iterator[Evidence]:
     settings = facts.policy.settings(service.members[0])
     stated = settings.rules.get("node-pool", ("", {}))[1]
     labels = frozenset({**load("node-pool").defaults(), **stated}["labels"])
+    yield from unread_namespace(service, facts)
     for member in service.members:
         if member.kind_id in ON_EVERY_NODE:
             continue
@@ -207,6 +208,13 @@ def _without_pool(workload: Workload, labels: frozenset[str]) -> Iterator[Eviden
         yield unknown(resource, place, f"{message} is not known")
     else:
         yield wrong(resource, place, f"{resource!r} names no node pool, so it may run on any")
+
+
+def unread_namespace(service: CheckedService, facts: Facts) -> Iterator[Evidence]:
+    """Say that the rules pass over the namespace of a database: it has no workload of its own."""
+    if service.kind == DATABASE and not facts.inventory.workloads(service.namespace):
+        message = f"the rules do not look at namespace {service.namespace}, which has no workload"
+        yield unknown(service.members[0], "/metadata/namespace", message)
 
 
 def without_containers(service: CheckedService) -> Iterator[Evidence]:
