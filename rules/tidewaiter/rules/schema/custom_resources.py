@@ -3,7 +3,7 @@
 A structural schema is read as the API server reads it: unknown fields are mistakes unless
 `x-kubernetes-preserve-unknown-fields` or `additionalProperties` lets them be, defaults count as present,
 `x-kubernetes-int-or-string` and `x-kubernetes-embedded-resource` are understood, lists marked as `set` or
-`map` hold nothing twice. Whether the CEL rules of `x-kubernetes-validations` hold is unknown.
+`map` hold nothing twice. What fits is asked the CEL rules of `x-kubernetes-validations`; see `cel_rules`.
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
@@ -38,6 +38,7 @@ class ServedDefinition:
     name: str
     schemas: dict[str, dict[str, Any] | None]
     prunes: bool
+    has_rules: bool
 
 
 def served_definition(resource: Resource, inventory: Inventory) -> ServedDefinition | None:
@@ -58,7 +59,8 @@ def _definition_of(inventory: Inventory, group: str, kind: str) -> ServedDefinit
     schemas = {
         version: schema for one in reversed(served) for version, schema in one.schemas.items()
     }
-    return ServedDefinition(served[0].name, schemas, served[0].prunes)
+    has_rules = any(one.has_rules for one in served)
+    return ServedDefinition(served[0].name, schemas, served[0].prunes, has_rules)
 
 
 def custom_mistakes(resource: Resource, definition: ServedDefinition) -> Iterator[Mistake]:
@@ -75,8 +77,16 @@ def custom_mistakes(resource: Resource, definition: ServedDefinition) -> Iterato
     if isinstance(metadata, dict):
         for mistake in mistakes(metadata, _OBJECT_META, definitions.NEWEST[1]):
             yield replace(mistake, pointer=f"/metadata{mistake.pointer}")
-    if schema is not None:
-        yield from structural_mistakes(resource.object, schema, prunes=definition.prunes)
+    if schema is None:
+        return
+    fits = True
+    for mistake in structural_mistakes(resource.object, schema, prunes=definition.prunes):
+        fits = fits and mistake.is_unknown
+        yield mistake
+    if fits and definition.has_rules:
+        from tidewaiter.rules.schema.cel_rules import broken_rules
+
+        yield from broken_rules(resource.object, schema)
 
 
 def _kinds_of(definition: Resource) -> tuple[tuple[str, str], ...]:
@@ -98,6 +108,7 @@ def _served(definition: Resource) -> ServedDefinition:
         definition.name,
         schemas,
         prunes=definition.api_version.endswith("/v1") or spec.get("preserveUnknownFields") is False,
+        has_rules="x-kubernetes-validations" in repr(schemas),
     )
 
 

@@ -43,9 +43,6 @@ def _check(value: Any, schema: Schema, pointer: str, prunes: bool, depth: int) -
     if value is None:
         return
     yield from _values(value, schema, pointer)
-    if schema.get("x-kubernetes-validations"):
-        message = f"the CEL rules that {_name(pointer)} has to keep are not evaluated"
-        yield Mistake(pointer, message, is_unknown=True)
     if isinstance(value, dict):
         yield from _mapping(value, schema, pointer, prunes, depth)
     elif isinstance(value, list):
