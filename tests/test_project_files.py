@@ -40,7 +40,7 @@ def test_the_examples_are_manifests_with_marked_mistakes() -> None:
         kinds |= {resource.kind for resource in content.resources}
     assert {
         "CronJob",
-        "Deployment",
+        "Rollout",
         "HorizontalPodAutoscaler",
         "Ingress",
         "Job",

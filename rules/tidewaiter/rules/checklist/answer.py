@@ -128,7 +128,7 @@ def _answer(
 ) -> Answer:
     if service.kind not in item.kinds:
         return Answer(item, NOT_APPLICABLE, _NOT_FOR_KIND[service.kind])
-    evidence = _unique([*index.of(item, service), *_GAPS[item.id](service, facts)])
+    evidence = _unique([*_GAPS[item.id](service, facts), *index.of(item, service)])
     evidence += _switched_off(item, service, facts)
     notes = tuple(running.notes(service)) if item.id == "resources" else ()
     wrong = [each for each in evidence if each.status == VIOLATION]
