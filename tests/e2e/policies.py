@@ -39,12 +39,15 @@ def policy_warnings(client: Client) -> set[tuple[str, str]]:
     return found
 
 
-def warnings_until(client: Client, value: dict[str, Any]) -> set[tuple[str, str]]:
-    """Create an object without keeping it, until a policy warns of it; return the warnings."""
+def warnings_until(client: Client, value: dict[str, Any], prefix: str = "") -> set[tuple[str, str]]:
+    """Create an object without keeping it, until a policy warns of it; return the warnings.
+
+    Those of policies whose names begin otherwise than with `prefix` do not count.
+    """
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         client.create(value, dryRun="All")
-        found = policy_warnings(client)
+        found = {each for each in policy_warnings(client) if each[0].startswith(prefix)}
         if found:
             return found
         time.sleep(0.2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,17 +18,19 @@ from tidewaiter.rules.policy.compiled import Policy
 if TYPE_CHECKING:
     from tests.e2e.api_server import ApiServer
 
-EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "payments" / "api.yaml"
-
 
 def deployment(namespace: str) -> Object:
-    """Return the example's Deployment in another namespace, without the mistake that the API refuses."""
-    documents = yaml.safe_load_all(EXAMPLE.read_text(encoding="utf-8"))
-    manifest: Object = next(each for each in documents if each["kind"] == "Deployment")
-    manifest["metadata"]["namespace"] = namespace
-    resources = container(manifest)["resources"]
-    resources["requests"]["memory"] = resources["limits"]["memory"]
-    return manifest
+    """Return a Deployment that the API server takes."""
+    resources = {"requests": {"memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+    probe = {"httpGet": {"port": 8080}}
+    only = {"name": "api", "image": "api:1", "resources": resources, "livenessProbe": probe}
+    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [only]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "api", "namespace": namespace},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "api"}}, "template": template},
+    }
 
 
 def container(manifest: Object) -> dict[str, Any]:
@@ -107,9 +108,7 @@ def test_the_server_and_valid_schema_refuse_a_wrong_type(
     assert schema_mistakes(manifest) == ["/spec/replicas"]
 
 
-def test_the_server_refuses_a_request_over_the_limit_as_the_example_says(
-    api_server: ApiServer, namespace: str
-) -> None:
+def test_the_server_refuses_a_request_over_the_limit(api_server: ApiServer, namespace: str) -> None:
     manifest = deployment(namespace)
     container(manifest)["resources"]["requests"]["memory"] = "2Gi"
     with pytest.raises(Refused, match="must be less than or equal to memory limit") as refused:

@@ -100,7 +100,8 @@ def test_expressions_have_the_same_values(api_server: ApiServer) -> None:
             },
             "data": {"a": "1", "b": "2"},
         }
-        theirs = _numbered(text for _, text in warnings_until(api_server.admin, config_map))
+        warned = warnings_until(api_server.admin, config_map, "values-")
+        theirs = _numbered(text for _, text in warned)
         ours = _numbered(_messages(config_map, group, api_server.admin))
         for number, expression in group:
             # Who sends the request is known to the API server alone.

@@ -46,7 +46,11 @@ def test_severity_and_mode_choose_the_action() -> None:
 
 
 def test_an_exemption_is_a_condition() -> None:
-    row: Any = {"match": {"namespaces": ["kube-*", "legacy"]}, "rules": ["no-privileged"], "reason": "r"}
+    row: Any = {
+        "match": {"namespaces": ["kube-*", "legacy"]},
+        "rules": ["no-privileged"],
+        "reason": "r",
+    }
     found = exported({"exemptions": [row]})
     assert conditions(found) == [
         {

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tidewaiter.rules.admission_policy.program import Mistake, compiled
 from tidewaiter.rules.manifest.fields import mapping, sequence, text
 from tidewaiter.rules.manifest.selector import InvalidSelector, parse_selector
-from tidewaiter.rules.names import nearest_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tidewaiter.rules.admission_policy.program import Program
     from tidewaiter.rules.manifest.resource import Resource
@@ -59,10 +58,9 @@ def read_policies(
     rows = [each for each in objects if each.kind_id in {POLICY, BINDING}]
     mistakes: list[tuple[Resource, Mistake]] = []
     bindings: dict[str, list[Binding]] = {}
-    names = {each.name for each in rows if each.kind_id == POLICY}
     for row in rows:
         if row.kind_id == BINDING:
-            found = [(row, each) for each in _binding_mistakes(row, names)]
+            found = [(row, each) for each in _binding_mistakes(row)]
             mistakes += found
             if not found:
                 bindings.setdefault(text(row.spec.get("policyName")), []).append(_binding(row))
@@ -161,15 +159,11 @@ def _match_mistakes(resources: Mapping[str, Any], pointer: str) -> Iterator[Mist
                     )
 
 
-def _binding_mistakes(row: Resource, policies: Iterable[str]) -> Iterator[Mistake]:
+def _binding_mistakes(row: Resource) -> Iterator[Mistake]:
     spec = row.spec
     name = text(spec.get("policyName"))
     if not name:
         yield Mistake("/spec/policyName", "a binding needs the name of its policy")
-    elif name not in set(policies):
-        near = nearest_name(name, policies)
-        hint = f"; did you mean {near}?" if near else ""
-        yield Mistake("/spec/policyName", f"there is no policy {name}{hint}")
     actions = sequence(spec.get("validationActions"))
     wrong = [each for each in actions if each not in ACTIONS]
     if not actions or wrong:
@@ -204,8 +198,3 @@ def _binding(row: Resource) -> Binding:
         tuple(text(each) for each in sequence(row.spec.get("validationActions"))),
         mapping(reference) if reference is not None else None,
     )
-
-
-def without_binding(policies: Sequence[AdmissionPolicy]) -> list[str]:
-    """Return the names of policies that nothing puts into force."""
-    return [policy.name for policy in policies if not policy.bindings]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules.admission_policy.matching import matches
 from tidewaiter.rules.admission_policy.program import denials
+from tidewaiter.rules.manifest.api_resource import CLUSTER_SCOPED, is_builtin_group
 from tidewaiter.rules.manifest.fields import mapping, text
 from tidewaiter.rules.manifest.resource import kind_id
 from tidewaiter.rules.manifest.selector import parse_selector
@@ -116,11 +117,13 @@ def _parameters(
     objects = [each for each in (*own, *inventory.of_kind(kind)) if each.kind_id == kind]
     reference = binding.parameters
     namespace = text(reference.get("namespace"))
-    if any(each.namespace for each in objects) or namespace:
+    group = policy.parameter_kind[0].rpartition("/")[0]
+    is_namespaced = is_builtin_group(group) and kind not in CLUSTER_SCOPED
+    if is_namespaced or namespace or any(each.namespace for each in objects):
         namespace = namespace or request.namespace
         if not namespace:
-            text_ = "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
-            return [], text_, True
+            problem = "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+            return [], problem, True
         objects = [each for each in objects if (each.namespace or "default") == namespace]
     found = [each.object for each in objects if _is_meant(reference, each)]
     if found:

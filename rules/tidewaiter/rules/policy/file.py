@@ -60,14 +60,23 @@ def policy_warnings(plain: PlainPolicy) -> list[str]:
 
 
 def _unbound_policies(plain: PlainPolicy) -> Iterator[str]:
-    """Yield the ValidatingAdmissionPolicies that no binding puts into force."""
-    from tidewaiter.rules.policy.own_rules import own_entries
+    """Yield the ValidatingAdmissionPolicies without a binding, and the bindings without a policy."""
+    from tidewaiter.rules.names import nearest_name
 
-    bound = own_entries(plain)
+    policies: dict[str, str] = {}
+    bindings: dict[str, str] = {}
     for row in plain.get("admissionObjects", ()):
-        name = row["object"].get("metadata", {}).get("name")
-        if row["object"].get("kind") == "ValidatingAdmissionPolicy" and name not in bound:
-            yield f"{row['file']}: ValidatingAdmissionPolicy {name} has no effect: no binding names it"
+        value = row["object"]
+        if value.get("kind") == "ValidatingAdmissionPolicy":
+            policies[value["metadata"]["name"]] = row["file"]
+        elif value.get("kind") == "ValidatingAdmissionPolicyBinding":
+            bindings[value["spec"]["policyName"]] = row["file"]
+    for name in sorted(policies.keys() - bindings):
+        yield f"{policies[name]}: ValidatingAdmissionPolicy {name} has no effect: no binding names it"
+    for name in sorted(bindings.keys() - policies):
+        near = nearest_name(name, policies)
+        hint = f"; did you mean {near}?" if near else ""
+        yield f"{bindings[name]}: a binding has no effect: there is no policy {name}{hint}"
 
 
 def _idle_settings(plain: PlainPolicy) -> Iterator[str]:

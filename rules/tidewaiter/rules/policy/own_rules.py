@@ -37,13 +37,16 @@ def own_entries(plain: PlainPolicy) -> dict[str, Entry]:
             row["name"], row.get("severity", "error"), needs_inventory=asks
         )
     actions: dict[str, set[str]] = {}
+    policies = set()
     for row in plain.get("admissionObjects", ()):
         spec = mapping(row["object"].get("spec"))
+        if row["object"].get("kind") == _POLICY:
+            policies.add(text(mapping(row["object"].get("metadata")).get("name")))
         if row["object"].get("kind") == _BINDING:
             found = {text(each) for each in sequence(spec.get("validationActions"))}
             actions.setdefault(text(spec.get("policyName")), set()).update(found)
-    for name, taken in actions.items():
-        entries[name] = _entry(name, _severity(taken), needs_inventory=True)
+    for name in sorted(actions.keys() & policies):
+        entries[name] = _entry(name, _severity(actions[name]), needs_inventory=True)
     return entries
 
 

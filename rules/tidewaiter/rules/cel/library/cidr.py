@@ -38,7 +38,13 @@ class Prefix:
 def parse_prefix(text: str) -> Prefix:
     """Read a range. Raises EvaluationError."""
     address, slash, length = text.rpartition("/")
-    fits = slash and length.isascii() and length.isdigit() and (length == "0" or length[0] != "0")
+    fits = (
+        slash
+        and len(length) <= 3
+        and length.isascii()
+        and length.isdigit()
+        and (length == "0" or length[0] != "0")
+    )
     found = parse_address(address) if fits else None
     if found is None or int(length) > found.value.max_prefixlen:
         raise EvaluationError(

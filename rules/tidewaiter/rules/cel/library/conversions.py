@@ -11,6 +11,7 @@ from typing import Any
 
 from tidewaiter.rules.cel.function import Overload, function
 from tidewaiter.rules.cel.library.times import (
+    checked_time,
     duration_text,
     parse_duration,
     parse_timestamp,
@@ -147,7 +148,7 @@ def _bytes(value: Any) -> bytes:
 def _timestamp(value: Any) -> Timestamp:
     if isinstance(value, Timestamp):
         return value
-    return parse_timestamp(value) if isinstance(value, str) else Timestamp(int(value) * _SECOND)
+    return parse_timestamp(value) if isinstance(value, str) else checked_time(int(value) * _SECOND)
 
 
 def _duration(value: Any) -> Duration:

@@ -34,7 +34,7 @@ _VALUE_TEXT = f"a valid label must be an empty string or consist of alphanumeric
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_TIME = re.compile(r"[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII)
+_TIME = re.compile(r"[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 class Format:
@@ -53,8 +53,8 @@ class Format:
         return hash(self.name)
 
 
-def _too_long(text: str, most: int) -> list[str]:
-    return [f"must be no more than {most} bytes"] if len(text.encode()) > most else []
+def _too_long(text: str, most: int, unit: str = "characters") -> list[str]:
+    return [f"must be no more than {most} {unit}"] if len(text.encode()) > most else []
 
 
 def _mismatch(text: str, pattern: str, message: str, *examples: str) -> list[str]:
@@ -101,7 +101,7 @@ def _qualified_name(text: str) -> list[str]:
         problems = [f"prefix part {each}" for each in _subdomain(prefix)]
     if not name:
         problems.append("name part must be non-empty")
-    problems += [f"name part {each}" for each in _too_long(name, 63)]
+    problems += [f"name part {each}" for each in _too_long(name, 63, "bytes")]
     return problems + [
         f"name part {each}" for each in _mismatch(name, _NAME, _NAME_TEXT, *examples)
     ]
@@ -109,7 +109,7 @@ def _qualified_name(text: str) -> list[str]:
 
 def _label_value(text: str) -> list[str]:
     found = _mismatch(text, f"({_NAME})?", _VALUE_TEXT, "MyValue", "my_value", "12345")
-    return [*_too_long(text, 63), *found]
+    return [*_too_long(text, 63, "bytes"), *found]
 
 
 def _as_prefix(problems: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
@@ -150,7 +150,9 @@ FORMATS = {
         "uuid": _unless(
             lambda text: _UUID.fullmatch(text) is not None, "does not match the UUID format"
         ),
-        "byte": _unless(lambda text: _BASE64.fullmatch(text) is not None, "invalid base64"),
+        "byte": _unless(
+            lambda text: bool(text) and _BASE64.fullmatch(text) is not None, "invalid base64"
+        ),
         "date": _unless(_is_date, "invalid date"),
         "datetime": _unless(_is_time, "invalid datetime"),
     }.items()

@@ -5,6 +5,8 @@ https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-quantity-library
 
 from __future__ import annotations
 
+import math
+
 from tidewaiter.rules.cel.function import Overload, function, member
 from tidewaiter.rules.cel.types import BOOL, DOUBLE, INT, STRING, Type
 from tidewaiter.rules.cel.values import LEAST_INT, MOST_INT, EvaluationError
@@ -86,6 +88,13 @@ def _from_int(count: int) -> Quantity:
     return Quantity(count * NANO, is_whole=True)
 
 
+def _as_float(value: Quantity) -> float:
+    try:
+        return value.nano / NANO
+    except OverflowError:
+        return math.inf if value.nano > 0 else -math.inf
+
+
 def _compare(one: Quantity, other: Quantity) -> int:
     return (one.nano > other.nano) - (one.nano < other.nano)
 
@@ -99,7 +108,7 @@ FUNCTIONS: tuple[Overload, ...] = (
     function("sign", (QUANTITY,), INT, lambda value: (value.nano > 0) - (value.nano < 0)),
     member("isInteger", (QUANTITY,), BOOL, _is_integer),
     member("asInteger", (QUANTITY,), INT, _as_integer),
-    member("asApproximateFloat", (QUANTITY,), DOUBLE, lambda value: value.nano / NANO),
+    member("asApproximateFloat", (QUANTITY,), DOUBLE, _as_float),
     member("add", _PAIR, QUANTITY, _sum),
     member("add", _WITH_INT, QUANTITY, _sum),
     member("sub", _PAIR, QUANTITY, _difference),

@@ -79,6 +79,11 @@ def parse_timestamp(text: str) -> Timestamp:
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     seconds = since // timedelta(seconds=1) - offset * 60
     nanoseconds = seconds * _SECOND + int((match[3] or "0").ljust(9, "0")[:9])
+    return checked_time(nanoseconds, offset)
+
+
+def checked_time(nanoseconds: int, offset: int = 0) -> Timestamp:
+    """Return a time of the years 1 to 9999. Raises EvaluationError beyond."""
     if not FIRST_TIME <= nanoseconds <= LAST_TIME:
         raise EvaluationError("timestamp overflow")
     return Timestamp.at(nanoseconds, offset)
@@ -115,6 +120,8 @@ def _moment(value: Timestamp, zone: str) -> datetime:
     offset = _OFFSET.fullmatch(zone)
     if offset is not None:
         minutes = int(offset[2]) * 60 + int(offset[3])
+        if minutes >= 24 * 60:
+            raise EvaluationError(f"{zone!r} is no time zone")
         place = timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
     elif zone not in {"UTC", ""}:
         place = _zone(zone)

@@ -9,9 +9,9 @@ https://kubernetes.io/docs/reference/networking/virtual-ips/#session-affinity
 
 from __future__ import annotations
 
+from tidewaiter.rules.affinity import is_kept, why_unknown
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.inventory import namespace_of, pod_selector
-from tidewaiter.rules.manifest.affinity import is_kept, why_unknown
 from tidewaiter.rules.manifest.fields import items, text
 from tidewaiter.rules.manifest.scaling import bounds_of
 from tidewaiter.rules.rule import Parameter, Rule
