@@ -53,6 +53,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`"
     )
     export.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
+    test = actions.add_parser(
+        "test", help="run the cases of a folder by the policy's own rules", allow_abbrev=False
+    )
+    test.add_argument(
+        "folders", nargs="+", metavar="FOLDER", help="each file or folder in it is a case"
+    )
+    test.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
+    test.add_argument("--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`")
+    test.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     actions.add_parser("schema", help="print the JSON Schema of policy files", allow_abbrev=False)
 
 
@@ -62,6 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _schema()
     if arguments.action == "export":
         return _export(arguments)
+    if arguments.action == "test":
+        from tidewaiter.cli.commands import policy_test
+
+        return policy_test.run(arguments, _policy(arguments), _today())
     return _check(arguments) if arguments.action == "check" else _show(arguments)
 
 
