@@ -64,7 +64,7 @@ def _uint(value: Any) -> Uint:
     if isinstance(value, str):
         return checked_uint(_whole(value, "uint"))
     if isinstance(value, float):
-        if math.isnan(value) or not -1 < value < MOST_UINT:
+        if math.isnan(value) or not 0 <= value < MOST_UINT:
             raise EvaluationError(f"unsigned integer overflow: {value}")
         return checked_uint(int(value))
     return checked_uint(int(value))

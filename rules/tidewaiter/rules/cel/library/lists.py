@@ -101,6 +101,8 @@ def _sort(group: list[Any]) -> list[Any]:
 
 
 def _range(count: int) -> list[int]:
+    if count < 0:
+        raise EvaluationError(f"lists.range of {count}: a size is never negative")
     if count > LONGEST_RANGE:
         raise EvaluationError(f"lists.range is limited to {LONGEST_RANGE} numbers")
     return list(range(count))

@@ -16,7 +16,13 @@ def _find(text: str, pattern: str) -> str:
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [match[0] for match in pattern_of(pattern).finditer(text)]
+    found = []
+    end = -1
+    for match in pattern_of(pattern).finditer(text):
+        # An empty match right behind another one is none to Go.
+        if match.end() > match.start() or match.start() != end:
+            found.append(match[0])
+        end = match.end()
     return found if limit < 0 else found[:limit]
 
 
