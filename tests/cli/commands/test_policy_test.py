@@ -70,6 +70,12 @@ def test_a_case_that_cannot_be_run_is_no_pass(
     assert "there is no rule 'tree'" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("text", [f"{CASE}3 # expect: three (too few)\n", "# nothing here\n"])
+def test_a_case_that_says_nothing_is_no_pass(text: str, cases: Path) -> None:
+    (cases / "case.yaml").write_text(text, encoding="utf-8")
+    assert run(cases) == 2
+
+
 def test_a_folder_without_cases_is_no_pass(cases: Path) -> None:
     assert run(cases) == 2
     assert run(cases / "nowhere") == 2

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _MARK = re.compile(r"#\s*expect(-unknown)?:\s*([a-z0-9.-]+(?:\s*,\s*[a-z0-9.-]+)*)\s*$")
 
 
+_ALMOST = re.compile(r"#\s*expect(-unknown)?\s*:")
+"""What begins as a mark does: one that goes on otherwise must not pass as no mark."""
+
+
 class Answer(NamedTuple):
     """A finding, expected or made: where it is, of which rule, and whether it is a violation."""
 
@@ -101,6 +105,9 @@ def _outcome(
         resources += content.resources
         locators[path] = Locator(data)
         expected += _marks(path, data)
+        errors += _malformed(path, data)
+    if not resources and not errors:
+        errors.append("the case has no object")
     rules = [*dict.fromkeys([*own, *(answer.rule for answer in expected)])]
     known = Policy(plain).entries
     errors += [
@@ -136,6 +143,12 @@ def _marks(path: str, data: bytes) -> Iterator[Answer]:
         if mark is not None:
             for rule in mark[2].split(","):
                 yield Answer(path, number, rule.strip(), "unknown" if mark[1] else "violation")
+
+
+def _malformed(path: str, data: bytes) -> Iterator[str]:
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if _ALMOST.search(line) and not _MARK.search(line):
+            yield f"{path}:{number}: a mark is `# expect: RULE`, with nothing but names of rules behind it"
 
 
 def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
