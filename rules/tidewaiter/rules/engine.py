@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from tidewaiter.rules.exemptions import DANGLING, exempt, inline_uses, policy_uses
 from tidewaiter.rules.finding import UNKNOWN, VIOLATION, Finding, Report, RuleCrash
+from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tidewaiter.rules.finding import ExemptionUse, Span, Violation
     from tidewaiter.rules.inventory import Inventory
@@ -40,7 +41,7 @@ def evaluate(
     if inline:
         findings += conclude_inline(resources, findings, policy, inventory, today=today)
     findings += conclude_policy(used_exemptions(findings), policy, inventory, today=today)
-    return Report(tuple(findings), report.crashes)
+    return replace(report, findings=tuple(findings))
 
 
 def judge(
@@ -51,10 +52,15 @@ def judge(
     today: str,
     inline: bool = True,
     rules: str = ALL,
+    out_of_time: Callable[[], bool] | None = None,
 ) -> Report:
-    """Run the rules on each resource and apply the exemptions; see `evaluate`."""
+    """Run the rules on each resource and apply the exemptions; see `evaluate`.
+
+    `out_of_time` is asked before each rule; once it says so, the answer of every further rule is `unknown`.
+    """
     findings: list[Finding] = []
     crashes: list[RuleCrash] = []
+    unreached: list[str] = []
     plans: dict[tuple[int, str, bool], tuple[Step, ...]] = {}
     for resource in resources:
         settings = policy.settings(resource)
@@ -65,6 +71,10 @@ def judge(
             steps = plans[key] = policy.steps(settings, resource, inventory, today, rules)
         start = len(findings)
         for step in steps:
+            if unreached or (out_of_time is not None and out_of_time()):
+                unreached.append(step.name)
+                findings.append(_unanswered(step, resource, _NOT_REACHED))
+                continue
             try:
                 for violation in step.check(
                     workload if step.takes_workload else resource, step.context
@@ -72,10 +82,10 @@ def judge(
                     findings.append(_finding(step, violation, resource))
             except Exception as error:  # noqa: BLE001 - a broken rule must not hide the others' answers
                 crashes.append(RuleCrash(step.name, resource, f"{type(error).__name__}: {error}"))
-                findings.append(_crashed(step, resource))
+                findings.append(_unanswered(step, resource, _CRASHED))
         if len(findings) > start:
             findings[start:] = exempt(findings[start:], resource, policy, today, inline=inline)
-    return Report(tuple(findings), tuple(crashes))
+    return Report(tuple(findings), tuple(crashes), tuple(unreached))
 
 
 def conclude_inline(
@@ -151,13 +161,13 @@ def _finding(
     )
 
 
-def _crashed(step: Step, resource: Resource) -> Finding:
+def _unanswered(step: Step, resource: Resource, why: str) -> Finding:
     return Finding(
-        step.name,
-        step.severity,
-        UNKNOWN,
-        "the rule failed on this object, so its answer is not known; please report this as a defect",
-        step.rule.remediation,
-        resource,
-        "",
+        step.name, step.severity, UNKNOWN, why, step.rule.remediation, resource, pointer=""
     )
+
+
+_CRASHED = (
+    "the rule failed on this object, so its answer is not known; please report this as a defect"
+)
+_NOT_REACHED = "the time was up before this rule was asked, so its answer is not known"

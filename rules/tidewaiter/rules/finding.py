@@ -113,7 +113,11 @@ class RuleCrash:
 
 @record
 class Report:
-    """The answers on a set of resources, in the order in which they were found."""
+    """The answers on a set of resources, in the order in which they were found.
+
+    `unreached` are the rules for which there was no time.
+    """
 
     findings: tuple[Finding, ...]
     crashes: tuple[RuleCrash, ...] = ()
+    unreached: tuple[str, ...] = ()
