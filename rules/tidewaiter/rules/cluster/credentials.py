@@ -96,7 +96,8 @@ class ExecPlugin:
     """A program that prints an ExecCredential, run again when that expires.
 
     https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
-    `load_certificate` takes the certificate and key (PEM) that the program may give in place of a token.
+    `load_certificate` takes the certificate and key (PEM) that the program may give in place of a token. `hint`
+    says how the program is installed where it is missing.
     """
 
     command: tuple[str, ...]
@@ -105,6 +106,7 @@ class ExecPlugin:
     file: str
     load_certificate: Callable[[str, str], None]
     cluster: Mapping[str, Any] | None = None
+    hint: str = ""
     _headers: Mapping[str, str] | None = field(default=None, repr=False)
     _expires: float | None = None
 
@@ -134,6 +136,8 @@ class ExecPlugin:
                 timeout=EXEC_TIMEOUT,
                 check=False,
             )
+        except FileNotFoundError as error:
+            raise self._error(f"is not installed. {self.hint}".rstrip(". ")) from error
         except (OSError, ValueError) as error:
             raise self._error("cannot be run") from error
         except subprocess.TimeoutExpired as error:
@@ -156,7 +160,10 @@ class ExecPlugin:
         token = status.get("token")
         pair = status.get("clientCertificateData"), status.get("clientKeyData")
         if isinstance(pair[0], str) and isinstance(pair[1], str) and all(pair):
-            self.load_certificate(pair[0], pair[1])
+            try:
+                self.load_certificate(pair[0], pair[1])
+            except (OSError, ValueError) as error:
+                raise self._error("gave a certificate and key that cannot be used") from error
         elif not isinstance(token, str) or not token:
             raise self._error("gave neither a token nor a certificate with its key")
         self._expires = self._expiry(status.get("expirationTimestamp"))
