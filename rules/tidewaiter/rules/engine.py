@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.exemptions import DANGLING, exempt, inline_uses, policy_uses
 from tidewaiter.rules.finding import UNKNOWN, VIOLATION, Finding, Report, RuleCrash
+from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
@@ -34,7 +35,8 @@ def evaluate(
     """Judge every resource by every rule that the policy asks for.
 
     `today` is YYYY-MM-DD. `inline` says whether ignore annotations and comments count, as they do
-    offline. A rule that raises is in the report's crashes, and its answer is `unknown`.
+    offline. A rule that raises is in the report's crashes, and its answer is `unknown`; so is that of a rule that
+    asks for a kind which the inventory cannot read.
     """
     report = judge(resources, policy, inventory, today=today, inline=inline)
     findings = list(report.findings)
@@ -80,6 +82,8 @@ def judge(
                     workload if step.takes_workload else resource, step.context
                 ):
                     findings.append(_finding(step, violation, resource))
+            except CannotBeRead as gap:
+                findings.append(_unanswered(step, resource, f"cannot be told, as {gap}"))
             except Exception as error:  # noqa: BLE001 - a broken rule must not hide the others' answers
                 crashes.append(RuleCrash(step.name, resource, f"{type(error).__name__}: {error}"))
                 findings.append(_unanswered(step, resource, _CRASHED))

@@ -34,6 +34,19 @@ if TYPE_CHECKING:
 DEFAULT_NAMESPACE = "default"
 
 
+class CannotBeRead(Exception):
+    """A rule asked for a kind that is not known: whatever it would say of it, its answer is `unknown`.
+
+    `reason` is a clause that says why.
+    """
+
+    def __init__(self, kind_id: str, reason: str) -> None:
+        """Keep the kind and the reason."""
+        super().__init__(f"{kind_id} objects are not known: {reason}")
+        self.kind_id = kind_id
+        self.reason = reason
+
+
 def namespace_of(resource: Resource) -> str:
     """Return the namespace that an object is looked for in."""
     return resource.namespace or DEFAULT_NAMESPACE

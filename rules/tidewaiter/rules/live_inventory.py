@@ -1,20 +1,37 @@
 """The objects of a running cluster, with the object under review laid over them.
 
 The same questions as those of `Inventory`, for a set that changes all the time: every index is kept in step
-with `put` and `remove`, and what `once` has computed stays as long as what it asked for does. One thread uses
-it: nothing here waits or locks.
+with `put` and `remove`, and what `once` has computed stays as long as what it asked for does. Lists come back
+by kind, namespace and name, whatever order the objects came in, so that every replica gives the same answer.
+
+Fifty thousand objects as Python values would take a gigabyte. So each is kept as JSON and made into a
+`Resource` when an answer holds it; those last answered with are kept ready. One thread uses all this: nothing
+here waits or locks.
 """
 
 from __future__ import annotations
 
-from tidewaiter.rules.inventory import DEFAULT_NAMESPACE, Inventory, namespace_of, pod_selector
+from sys import intern
+
+import orjson
+
+from tidewaiter.rules.inventory import (
+    DEFAULT_NAMESPACE,
+    CannotBeRead,
+    Inventory,
+    namespace_of,
+    pod_selector,
+)
+from tidewaiter.rules.manifest.fields import mapping, sequence, text
+from tidewaiter.rules.manifest.resource import Resource
+from tidewaiter.rules.manifest.resource import kind_id as kind_named
+from tidewaiter.rules.manifest.workload import POD_SPECS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
-    from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.selector import Selector
     from tidewaiter.rules.manifest.workload import Workload
 
@@ -24,41 +41,50 @@ if TYPE_CHECKING:
     """A kind in one namespace, or in all: what an answer may depend on."""
     Place = tuple[str, str]
     """Namespace and name."""
+    Identity = tuple[str, str, str]
+    """Kind id, namespace and name."""
 
 _WORKLOADS = "(workloads)"
 _KINDS = "(kinds)"
-
-
-class CannotBeRead(Exception):
-    """A rule asked for a kind that the cluster does not let us read: its answer is not known."""
-
-    def __init__(self, kind_id: str) -> None:
-        """Keep the kind."""
-        super().__init__(f"the cluster does not let tidewaiter read {kind_id}")
-        self.kind_id = kind_id
+_MOST_ANSWERS = 10_000
+"""So many results of `once` are remembered; beyond them all are computed anew."""
+_READY_BYTES = 3_000_000
+"""So much JSON is kept as Python values too, up to twice; these take about ten times the memory."""
 
 
 class LiveInventory(Inventory):
     """An inventory that follows a cluster.
 
-    `complete` says whether everything has been read at least once, so that absence means something; a kind in
-    `unreadable` is one that was not, and to ask for it raises CannotBeRead.
+    `complete` says whether everything has been read at least once, so that absence means something. A kind of
+    which `cannot_read` was told is not known: to ask for it raises CannotBeRead. `pod_specs` are the kinds that
+    the policy adds to the workloads. `count` is the number of objects.
     """
 
     __slots__ = (
+        "_complete",
         "_frames",
         "_kinds",
+        "_parts",
+        "_pod_specs",
+        "_ready",
         "_review",
+        "_unreadable",
         "_versions",
         "_workloads",
         "count",
-        "unreadable",
     )
 
-    def __init__(self, resources: Iterable[Resource] = (), *, complete: bool = False) -> None:
+    def __init__(
+        self,
+        resources: Iterable[Resource] = (),
+        *,
+        complete: bool = False,
+        pod_specs: dict[str, str] | None = None,
+    ) -> None:
         """Start with the given objects."""
-        self.complete = complete
-        self.unreadable: set[str] = set()
+        self._complete = complete
+        self._pod_specs = pod_specs or {}
+        self._unreadable: dict[str, str] = {}
         self.count = 0
         self._kinds: dict[str, _Kind] = {}
         self._workloads: dict[str, _Pods] = {}
@@ -66,8 +92,20 @@ class LiveInventory(Inventory):
         self._answers: dict[tuple[object, ...], Any] = {}
         self._frames: list[set[Part]] = []
         self._review: _Review | None = None
+        self._ready = _Ready()
         for resource in resources:
             self.put(resource)
+
+    @property
+    def complete(self) -> bool:
+        """Whether absence means something."""
+        return self._complete
+
+    @complete.setter
+    def complete(self, value: bool) -> None:
+        if value != self._complete:
+            self._complete = value
+            self._forget_answers()
 
     # What changes it
 
@@ -75,12 +113,12 @@ class LiveInventory(Inventory):
         """Take in an object, in place of the one of its kind, namespace and name."""
         kind = self._kinds.get(resource.kind_id)
         if kind is None:
-            kind = self._kinds[resource.kind_id] = _Kind()
-        place = namespace_of(resource), resource.name
+            kind = self._kinds[intern(resource.kind_id)] = _Kind()
+        place = intern(namespace_of(resource)), resource.name
+        content = orjson.dumps(resource.object)
         old = kind.get(place)
-        if old is not None and old.object == resource.object:
-            return
-        self._set(kind, resource.kind_id, place, old, resource)
+        if old != content:
+            self._set(kind, resource.kind_id, place, old, content, resource)
 
     def remove(self, kind_id: str, namespace: str | None, name: str) -> None:
         """Forget an object; one that is not there is none."""
@@ -88,7 +126,7 @@ class LiveInventory(Inventory):
         place = namespace or DEFAULT_NAMESPACE, name
         old = kind.get(place) if kind is not None else None
         if kind is not None and old is not None:
-            self._set(kind, kind_id, place, old, None)
+            self._set(kind, kind_id, place, old, None, None)
 
     def replace(self, kind_id: str, resources: Iterable[Resource]) -> None:
         """Make the given objects all there are of a kind."""
@@ -96,15 +134,61 @@ class LiveInventory(Inventory):
         for resource in resources:
             kept.add((namespace_of(resource), resource.name))
             self.put(resource)
+        self.retain(kind_id, kept)
+
+    def retain(self, kind_id: str, places: set[Place]) -> None:
+        """Forget the objects of a kind that have none of these namespaces and names."""
         kind = self._kinds.get(kind_id)
-        for namespace, name in (
-            [place for place in kind.places() if place not in kept] if kind else ()
-        ):
-            self.remove(kind_id, namespace, name)
+        for namespace, name in kind.places(None) if kind is not None else ():
+            if (namespace, name) not in places:
+                self.remove(kind_id, namespace, name)
+
+    def cannot_read(self, kind_id: str, reason: str) -> None:
+        """Say that what there is of a kind is not known, with a clause that says why."""
+        if self._unreadable.get(kind_id) != reason:
+            self._unreadable[kind_id] = reason
+            self._forget_answers()
+
+    def can_read(self, kind_id: str) -> None:
+        """Take back `cannot_read`."""
+        if self._unreadable.pop(kind_id, None) is not None:
+            self._forget_answers()
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """The kinds that are not known, with the reason."""
+        return dict(self._unreadable)
 
     def counts(self) -> dict[str, int]:
         """Return the number of objects by kind id."""
         return {kind_id: kind.count for kind_id, kind in self._kinds.items() if kind.count}
+
+    def everything(self) -> Iterator[Resource]:
+        """Yield every object of the cluster by kind, namespace and name."""
+        for kind_id in sorted(self._kinds):
+            for place in self._kinds[kind_id].places(None):
+                yield self._made(kind_id, place)
+
+    def owner_of(self, resource: Resource) -> Resource | None:
+        """Return the controller that made an object, or None where there is none or it is not known.
+
+        One that was deleted and made anew under the same name has another uid and is none.
+        """
+        for reference in sequence(mapping(resource.object.get("metadata")).get("ownerReferences")):
+            reference = mapping(reference)
+            if reference.get("controller") is not True:
+                continue
+            owner = kind_named(text(reference.get("apiVersion")), text(reference.get("kind")))
+            kind = self._kinds.get(owner)
+            if kind is None or owner in self._unreadable:
+                return None
+            name = text(reference.get("name"))
+            for place in ((namespace_of(resource), name), (DEFAULT_NAMESPACE, name)):
+                if kind.get(place) is not None:
+                    found = self._made(owner, place)
+                    uid = mapping(found.object.get("metadata")).get("uid")
+                    return found if uid == reference.get("uid") else None
+        return None
 
     # The object under review
 
@@ -114,7 +198,8 @@ class LiveInventory(Inventory):
         """Answer as if `new` were there in place of what has that identity, None as if it were deleted."""
         place = namespace or DEFAULT_NAMESPACE, name
         kind = self._kinds.get(kind_id)
-        old = kind.get(place) if kind is not None else None
+        there = kind is not None and kind.get(place) is not None
+        old = self._made(kind_id, place) if there else None
         self._review = _Review(kind_id, place, old, new)
 
     def uncover(self) -> None:
@@ -130,16 +215,14 @@ class LiveInventory(Inventory):
         if self._review is not None and self._review.is_about(kind_id, place):
             return self._review.new
         kind = self._kinds.get(kind_id)
-        return kind.get(place) if kind is not None else None
+        return self._made(kind_id, place) if kind is not None and kind.get(place) else None
 
     def of_kind(self, kind_id: str, namespace: str | None = None) -> Sequence[Resource]:
         """See `Inventory.of_kind`."""
         self._ask(kind_id, namespace)
         kind = self._kinds.get(kind_id)
-        found = kind.all(namespace) if kind is not None else []
-        if self._review is not None and self._review.kind_id == kind_id:
-            return self._review.over(found, namespace)
-        return found
+        places = kind.places(namespace) if kind is not None else []
+        return self._answered(kind_id, namespace, places, lambda _: True)
 
     def lookup(
         self, kind_id: str, namespace: str | None, keys_of: Keys, key: object
@@ -147,11 +230,15 @@ class LiveInventory(Inventory):
         """See `Inventory.lookup`."""
         self._ask(kind_id, namespace)
         kind = self._kinds.get(kind_id)
-        found = kind.lookup(namespace, keys_of, key) if kind is not None else []
-        review = self._review
-        if review is not None and review.kind_id == kind_id:
-            return review.over(found, namespace, lambda new: key in keys_of(new))
-        return found
+        places: Iterable[Place] = ()
+        if kind is not None:
+            index = kind.lookups.get(keys_of)
+            if index is None:
+                index = kind.lookups[keys_of] = {}
+                for place in kind.places(None):
+                    _enter(index, keys_of, place, self._made(kind_id, place))
+            places = index.get((namespace, key), ())
+        return self._answered(kind_id, namespace, places, lambda new: key in keys_of(new))
 
     def once(self, function: Callable[..., Answer], *arguments: str) -> Answer:
         """See `Inventory.once`; an answer is computed anew when something it asked for has changed."""
@@ -167,7 +254,7 @@ class LiveInventory(Inventory):
                 if review is not None and review.touches(parts):
                     review.answers[key] = answer, parts
                 else:
-                    self._answers[key] = answer, {part: self._version(part) for part in parts}
+                    self._remember(key, answer, parts)
         if self._frames:
             self._frames[-1].update(parts)
         result: Answer = answer
@@ -176,81 +263,175 @@ class LiveInventory(Inventory):
     def kinds(self) -> Sequence[str]:
         """See `Inventory.kinds`."""
         self._note(_KINDS, None)
-        found = [kind_id for kind_id, kind in self._kinds.items() if kind.count]
-        new = self._review.new if self._review is not None else None
-        return [*found, new.kind_id] if new is not None and new.kind_id not in found else found
+        return self._with_review(
+            kind_id
+            for kind_id, kind in self._kinds.items()
+            if kind.count > self._covered(kind_id, None, kind)
+        )
 
     def kinds_in(self, namespace: str) -> Sequence[str]:
-        """See `Inventory.kinds_in`."""
+        """See `Inventory.kinds_in`; those that cannot be read are among them, for they may be there."""
         self._note(_KINDS, namespace)
-        found = [kind_id for kind_id, kind in self._kinds.items() if namespace in kind.by_namespace]
-        new = self._review.new if self._review is not None else None
-        if new is not None and namespace_of(new) == namespace and new.kind_id not in found:
-            found.append(new.kind_id)
-        return found
+        found = (
+            kind_id
+            for kind_id, kind in self._kinds.items()
+            if len(kind.by_namespace.get(namespace, ())) > self._covered(kind_id, namespace, kind)
+        )
+        return self._with_review({*found, *self._unreadable}, namespace)
 
     def workloads(self, namespace: str) -> Sequence[Workload]:
         """See `Inventory.workloads`."""
-        self._note(_WORKLOADS, namespace)
-        pods = self._workloads.get(namespace)
-        found = list(pods.workloads.values()) if pods is not None else []
-        return self._review.over_workloads(found, namespace) if self._review is not None else found
+        return self._workloads_among(namespace, None)
 
     def workloads_matching(self, namespace: str, selector: Selector) -> Sequence[Workload]:
         """See `Inventory.workloads_matching`."""
-        self._note(_WORKLOADS, namespace)
-        pods = self._workloads.get(namespace)
-        found = pods.matching(selector) if pods is not None else []
-        return (
-            self._review.over_workloads(found, namespace, selector)
-            if self._review is not None
-            else found
-        )
+        return self._workloads_among(namespace, selector)
 
     def selecting(self, kind_id: str, workload: Workload) -> Sequence[Resource]:
         """See `Inventory.selecting`."""
         namespace = namespace_of(workload.resource)
         self._ask(kind_id, namespace)
         kind = self._kinds.get(kind_id)
-        found = kind.selecting(namespace, workload.pod_labels) if kind is not None else []
-        review = self._review
-        if review is not None and review.kind_id == kind_id:
-            return review.over(found, namespace, lambda new: _selects(new, workload))
-        return found
+        names: Iterable[str] = ()
+        if kind is not None and namespace in kind.by_namespace:
+            index = kind.selectors.get(namespace)
+            if index is None:
+                index = kind.selectors[namespace] = _Selectors()
+                for place in kind.places(namespace):
+                    index.set(place[1], pod_selector(self._made(kind_id, place)))
+            names = index.selecting(workload.pod_labels)
+        places = [(namespace, name) for name in names]
+        return self._answered(kind_id, namespace, places, lambda new: _selects(new, workload))
 
     # Private
 
     def _set(
-        self, kind: _Kind, kind_id: str, place: Place, old: Resource | None, new: Resource | None
+        self,
+        kind: _Kind,
+        kind_id: str,
+        place: Place,
+        old: bytes | None,
+        content: bytes | None,
+        new: Resource | None,
     ) -> None:
-        namespace = place[0]
-        kind.set(place, old, new)
+        namespace, name = place
+        before = self._made(kind_id, place) if old is not None and kind.is_indexed else None
+        kind.set(place, content)
+        for keys_of, index in kind.lookups.items():
+            if before is not None:
+                _leave(index, keys_of, place, before)
+            if new is not None:
+                _enter(index, keys_of, place, new)
+        selectors = kind.selectors.get(namespace)
+        if selectors is not None:
+            selectors.set(name, pod_selector(new) if new is not None else None)
+            if namespace not in kind.by_namespace:
+                del kind.selectors[namespace]
+        self._ready.drop((kind_id, *place))
         self._bump(kind_id, namespace)
-        if (old is not None and old.workload is not None) or (
-            new is not None and new.workload is not None
-        ):
-            pods = self._workloads.setdefault(namespace, _Pods())
-            pods.set((kind_id, place[1]), new.workload if new is not None else None)
-            if not pods.workloads:
-                del self._workloads[namespace]
-            self._bump(_WORKLOADS, namespace)
-        if old is None or new is None:
+        self._set_workload(kind_id, place, new.workload if new is not None else None)
+        if old is None or content is None:
             self.count += 1 if old is None else -1
             self._bump(_KINDS, namespace)
+
+    def _set_workload(self, kind_id: str, place: Place, new: Workload | None) -> None:
+        namespace, name = place
+        pods = self._workloads.get(namespace)
+        if pods is None:
+            if new is None:
+                return
+            pods = self._workloads[namespace] = _Pods()
+        if pods.set((intern(kind_id), name), new.pod_labels if new is not None else None):
+            self._bump(_WORKLOADS, namespace)
+        if not pods.labels:
+            del self._workloads[namespace]
+
+    def _made(self, kind_id: str, place: Place) -> Resource:
+        """Return what is kept at a place, which must be there, as a resource."""
+        key = (kind_id, *place)
+        found = self._ready.get(key)
+        if found is None:
+            content = self._kinds[kind_id].by_namespace[place[0]][place[1]]
+            found = Resource(orjson.loads(content), pod_specs=self._pod_specs)
+            self._ready.add(key, found, len(content))
+        return found
+
+    def _answered(
+        self,
+        kind_id: str,
+        namespace: str | None,
+        places: Iterable[Place],
+        is_meant: Callable[[Resource], bool],
+    ) -> Sequence[Resource]:
+        """Return what stands at places of a kind, in order, the object under review in its own."""
+        review = self._review
+        if (
+            review is None
+            or review.kind_id != kind_id
+            or (namespace is not None and namespace != review.place[0])
+        ):
+            return [self._made(kind_id, place) for place in sorted(places)]
+        wanted = {place for place in places if place != review.place}
+        if review.new is not None and is_meant(review.new):
+            wanted.add(review.place)
+        return [
+            review.new
+            if review.new is not None and place == review.place
+            else self._made(kind_id, place)
+            for place in sorted(wanted)
+        ]
+
+    def _workloads_among(self, namespace: str, selector: Selector | None) -> Sequence[Workload]:
+        for kind_id in self._unreadable:
+            if kind_id in POD_SPECS or kind_id in self._pod_specs:
+                raise CannotBeRead(kind_id, self._unreadable[kind_id])
+        self._note(_WORKLOADS, namespace)
+        pods = self._workloads.get(namespace)
+        found = set(pods.matching(selector)) if pods is not None else set()
+        review, laid = self._review, None
+        if review is not None and review.place[0] == namespace:
+            laid = review.kind_id, review.place[1]
+            found.discard(laid)
+            new = review.new.workload if review.new is not None else None
+            if new is not None and (selector is None or selector.matches(new.pod_labels)):
+                found.add(laid)
+        answer = []
+        for key in sorted(found):
+            resource = (
+                review.new
+                if review is not None and key == laid
+                else self._made(key[0], (namespace, key[1]))
+            )
+            if resource is not None and resource.workload is not None:
+                answer.append(resource.workload)
+        return answer
+
+    def _covered(self, kind_id: str, namespace: str | None, kind: _Kind) -> int:
+        """Return how many of a kind's objects the one under review takes the place of: none or one."""
+        review = self._review
+        return int(
+            review is not None
+            and review.kind_id == kind_id
+            and namespace in {None, review.place[0]}
+            and kind.get(review.place) is not None
+        )
+
+    def _with_review(self, kinds: Iterable[str], namespace: str | None = None) -> list[str]:
+        found = set(kinds)
+        review = self._review
+        if review is not None and review.new is not None and namespace in {None, review.place[0]}:
+            found.add(review.kind_id)
+        return sorted(found)
 
     def _bump(self, kind_id: str, namespace: str) -> None:
         for part in ((kind_id, namespace), (kind_id, None)):
             if part in self._versions:  # an answer depends on it
                 self._versions[part] += 1
 
-    def _version(self, part: Part) -> int:
-        return self._versions.setdefault(part, 0)
-
     def _ask(self, kind_id: str, namespace: str | None) -> None:
-        if kind_id in self.unreadable:
-            raise CannotBeRead(kind_id)
-        if self._frames:
-            self._frames[-1].add((kind_id, namespace))
+        if kind_id in self._unreadable:
+            raise CannotBeRead(kind_id, self._unreadable[kind_id])
+        self._note(kind_id, namespace)
 
     def _note(self, kind_id: str, namespace: str | None) -> None:
         if self._frames:
@@ -266,6 +447,15 @@ class LiveInventory(Inventory):
             return None, None
         return answer, parts
 
+    def _remember(self, key: tuple[object, ...], answer: object, parts: Iterable[Part]) -> None:
+        if len(self._answers) >= _MOST_ANSWERS:
+            self._forget_answers()
+        self._answers[key] = answer, {part: self._versions.setdefault(part, 0) for part in parts}
+
+    def _forget_answers(self) -> None:
+        self._answers.clear()
+        self._versions.clear()
+
     def _computed(
         self, function: Callable[..., Answer], arguments: tuple[str, ...]
     ) -> tuple[Answer, set[Part]]:
@@ -280,33 +470,22 @@ class LiveInventory(Inventory):
 class _Review:
     """The object under review: what it takes the place of, and the answers that hold with it only."""
 
-    __slots__ = ("answers", "kind_id", "new", "old", "parts", "place")
+    __slots__ = ("answers", "kind_id", "new", "parts", "place")
 
     def __init__(
-        self,
-        kind_id: str,
-        place: Place,
-        old: Resource | None,
-        new: Resource | None,
+        self, kind_id: str, place: Place, old: Resource | None, new: Resource | None
     ) -> None:
         self.kind_id = kind_id
         self.place = place
-        self.old = old
         self.new = new
         self.answers: dict[tuple[object, ...], tuple[Any, Iterable[Part]]] = {}
-        self.parts: frozenset[Part] = self._parts() if not self._is_unchanged() else frozenset()
-
-    def _is_unchanged(self) -> bool:
-        return self.old is not None and self.new is not None and self.old.object == self.new.object
-
-    def _parts(self) -> frozenset[Part]:
-        namespace = self.place[0]
-        parts: list[Part] = [(self.kind_id, namespace), (self.kind_id, None)]
-        if self.old is None or self.new is None:
+        namespace = place[0]
+        parts: list[Part] = [(kind_id, namespace), (kind_id, None)]
+        if old is None or new is None:
             parts += [(_KINDS, namespace), (_KINDS, None)]
-        if any(each is not None and each.workload is not None for each in (self.old, self.new)):
+        if any(each is not None and each.workload is not None for each in (old, new)):
             parts.append((_WORKLOADS, namespace))
-        return frozenset(parts)
+        self.parts: frozenset[Part] = frozenset(parts)
 
     def touches(self, parts: Iterable[Part]) -> bool:
         return not self.parts.isdisjoint(parts)
@@ -314,142 +493,162 @@ class _Review:
     def is_about(self, kind_id: str, place: Place) -> bool:
         return kind_id == self.kind_id and place == self.place
 
-    def over(
-        self,
-        found: Sequence[Resource],
-        namespace: str | None,
-        is_meant: Callable[[Resource], bool] | None = None,
-    ) -> Sequence[Resource]:
-        """Return objects of the kind under review with that object in its place."""
-        if namespace is not None and namespace != self.place[0]:
-            return found
-        if self.old is not None:
-            found = [each for each in found if each is not self.old]
-        if self.new is not None and (is_meant is None or is_meant(self.new)):
-            found = [*found, self.new]
-        return found
 
-    def over_workloads(
-        self, found: Sequence[Workload], namespace: str, selector: Selector | None = None
-    ) -> Sequence[Workload]:
-        if namespace != self.place[0]:
-            return found
-        if self.old is not None and self.old.workload is not None:
-            found = [each for each in found if each.resource is not self.old]
-        workload = self.new.workload if self.new is not None else None
-        if workload is not None and (selector is None or selector.matches(workload.pod_labels)):
-            found = [*found, workload]
-        return found
+class _Ready:
+    """The resources last answered with, in two generations: the younger becomes the older when full."""
+
+    __slots__ = ("_older", "_size", "_younger")
+
+    def __init__(self) -> None:
+        self._younger: dict[Identity, Resource] = {}
+        self._older: dict[Identity, Resource] = {}
+        self._size = 0
+
+    def get(self, key: Identity) -> Resource | None:
+        found = self._younger.get(key)
+        return found if found is not None else self._older.get(key)
+
+    def add(self, key: Identity, resource: Resource, size: int) -> None:
+        if self._size > _READY_BYTES:
+            self._older, self._younger, self._size = self._younger, {}, 0
+        self._younger[key] = resource
+        self._size += size
+
+    def drop(self, key: Identity) -> None:
+        self._younger.pop(key, None)
+        self._older.pop(key, None)
 
 
 class _Kind:
-    """The objects of one kind and their indexes, each made when first asked for and then kept."""
+    """The objects of one kind as JSON, and their indexes, each made when first asked for and then kept."""
 
-    __slots__ = ("_lookups", "_selectors", "by_namespace", "count")
+    __slots__ = ("_places", "by_namespace", "count", "lookups", "selectors")
 
     def __init__(self) -> None:
         self.count = 0
-        self.by_namespace: dict[str, dict[str, Resource]] = {}
-        self._lookups: dict[Keys, dict[tuple[str | None, object], dict[Place, Resource]]] = {}
-        self._selectors: dict[str, dict[str, tuple[Selector, Resource]]] | None = None
+        self.by_namespace: dict[str, dict[str, bytes]] = {}
+        self._places: dict[str | None, list[Place]] = {}
+        self.lookups: dict[Keys, dict[tuple[str | None, object], dict[Place, None]]] = {}
+        self.selectors: dict[str, _Selectors] = {}
 
-    def get(self, place: Place) -> Resource | None:
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index must be told what an object was like before."""
+        return bool(self.lookups)
+
+    def get(self, place: Place) -> bytes | None:
         named = self.by_namespace.get(place[0])
         return named.get(place[1]) if named is not None else None
 
-    def places(self) -> Iterator[Place]:
-        for namespace, named in self.by_namespace.items():
-            for name in named:
-                yield namespace, name
+    def places(self, namespace: str | None) -> list[Place]:
+        """Return where there are objects, in order."""
+        if namespace is not None and namespace not in self.by_namespace:
+            return []
+        found = self._places.get(namespace)
+        if found is None:
+            namespaces = sorted(self.by_namespace) if namespace is None else (namespace,)
+            found = [
+                (each, name)
+                for each in namespaces
+                for name in sorted(self.by_namespace.get(each, ()))
+            ]
+            self._places[namespace] = found
+        return found
 
-    def all(self, namespace: str | None) -> list[Resource]:
-        if namespace is not None:
-            return list(self.by_namespace.get(namespace, {}).values())
-        return [each for named in self.by_namespace.values() for each in named.values()]
-
-    def lookup(self, namespace: str | None, keys_of: Keys, key: object) -> list[Resource]:
-        index = self._lookups.get(keys_of)
-        if index is None:
-            index = self._lookups[keys_of] = {}
-            for resource in self.all(None):
-                _enter(index, keys_of, resource)
-        return list(index.get((namespace, key), {}).values())
-
-    def selecting(self, namespace: str, labels: dict[str, object]) -> list[Resource]:
-        if self._selectors is None:
-            self._selectors = {}
-            for resource in self.all(None):
-                self._enter_selector(resource)
-        return [
-            resource
-            for selector, resource in self._selectors.get(namespace, {}).values()
-            if selector.matches(labels)
-        ]
-
-    def set(self, place: Place, old: Resource | None, new: Resource | None) -> None:
+    def set(self, place: Place, content: bytes | None) -> None:
         namespace, name = place
-        if old is not None:
-            for keys_of, index in self._lookups.items():
-                _leave(index, keys_of, old)
-            if self._selectors is not None:
-                self._selectors.get(namespace, {}).pop(name, None)
-        if new is None:
-            named = self.by_namespace[namespace]
+        named = self.by_namespace.setdefault(namespace, {})
+        before = len(named)
+        if content is not None:
+            named[name] = content
+        else:
             del named[name]
             if not named:
                 del self.by_namespace[namespace]
-        else:
-            self.by_namespace.setdefault(namespace, {})[name] = new
-            for keys_of, index in self._lookups.items():
-                _enter(index, keys_of, new)
-            if self._selectors is not None:
-                self._enter_selector(new)
-        self.count += (new is not None) - (old is not None)
-
-    def _enter_selector(self, resource: Resource) -> None:
-        selector = pod_selector(resource)
-        if selector is not None and self._selectors is not None:
-            named = self._selectors.setdefault(namespace_of(resource), {})
-            named[resource.name] = selector, resource
+        if len(named) != before:
+            self.count += len(named) - before
+            self._places.pop(namespace, None)
+            self._places.pop(None, None)
 
 
 class _Pods:
     """The workloads of one namespace by the label pairs of their pods."""
 
-    __slots__ = ("_by_pair", "workloads")
+    __slots__ = ("_by_pair", "labels")
 
     def __init__(self) -> None:
-        self.workloads: dict[Place, Workload] = {}
+        self.labels: dict[Place, dict[str, Any]] = {}
         """By kind id and name."""
-        self._by_pair: dict[tuple[str, str], dict[Place, Workload]] = {}
+        self._by_pair: dict[tuple[str, str], dict[Place, None]] = {}
 
-    def set(self, key: Place, new: Workload | None) -> None:
-        old = self.workloads.pop(key, None)
-        for pair in _label_pairs(old):
+    def set(self, key: Place, new: dict[str, Any] | None) -> bool:
+        """Take in a workload's labels or, for None, forget it. Tell whether there was or is one."""
+        old = self.labels.pop(key, None)
+        for pair in _pairs(old):
             rest = self._by_pair[pair]
             del rest[key]
             if not rest:
                 del self._by_pair[pair]
         if new is not None:
-            self.workloads[key] = new
-            for pair in _label_pairs(new):
-                self._by_pair.setdefault(pair, {})[key] = new
+            self.labels[key] = {intern(name): value for name, value in new.items()}
+            for pair in _pairs(new):
+                self._by_pair.setdefault(pair, {})[key] = None
+        return old is not None or new is not None
 
-    def matching(self, selector: Selector) -> list[Workload]:
-        candidates = self.workloads
+    def matching(self, selector: Selector | None) -> Iterable[Place]:
+        if selector is None:
+            return self.labels
+        candidates: Iterable[Place] = self.labels
+        fewest = len(self.labels)
         for pair in selector.equalities:
             found = self._by_pair.get(pair)
             if found is None:
-                return []
-            if len(found) < len(candidates):
-                candidates = found
-        return [each for each in candidates.values() if selector.matches(each.pod_labels)]
+                return ()
+            if len(found) < fewest:
+                candidates, fewest = found, len(found)
+        return [key for key in candidates if selector.matches(self.labels[key])]
 
 
-def _label_pairs(workload: Workload | None) -> list[tuple[str, str]]:
-    if workload is None:
-        return []
-    return [(key, value) for key, value in workload.pod_labels.items() if isinstance(value, str)]
+class _Selectors:
+    """The selecting objects of one namespace by name, each under one label pair that it demands."""
+
+    __slots__ = ("_by_pair", "_of", "_others")
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[Selector, tuple[str, str] | None]] = {}
+        self._by_pair: dict[tuple[str, str], dict[str, Selector]] = {}
+        self._others: dict[str, Selector] = {}
+
+    def set(self, name: str, selector: Selector | None) -> None:
+        if name in self._of:
+            _, pair = self._of.pop(name)
+            del (self._others if pair is None else self._by_pair[pair])[name]
+            if pair is not None and not self._by_pair[pair]:
+                del self._by_pair[pair]
+        if selector is None or selector.selects_nothing:
+            return
+        rarest = min(
+            selector.equalities, key=lambda pair: len(self._by_pair.get(pair, ())), default=None
+        )
+        self._of[name] = selector, rarest
+        (self._others if rarest is None else self._by_pair.setdefault(rarest, {}))[name] = selector
+
+    def selecting(self, labels: dict[str, Any]) -> list[str]:
+        candidates = [self._others]
+        for pair in _pairs(labels):
+            found = self._by_pair.get(pair)
+            if found is not None:
+                candidates.append(found)
+        return [
+            name
+            for each in candidates
+            for name, selector in each.items()
+            if selector.matches(labels)
+        ]
+
+
+def _pairs(labels: dict[str, Any] | None) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in (labels or {}).items() if isinstance(value, str)]
 
 
 def _selects(resource: Resource, workload: Workload) -> bool:
@@ -458,18 +657,22 @@ def _selects(resource: Resource, workload: Workload) -> bool:
 
 
 def _enter(
-    index: dict[tuple[str | None, object], dict[Place, Resource]], keys_of: Keys, resource: Resource
+    index: dict[tuple[str | None, object], dict[Place, None]],
+    keys_of: Keys,
+    place: Place,
+    resource: Resource,
 ) -> None:
-    place = namespace_of(resource), resource.name
     for key in keys_of(resource):
-        index.setdefault((place[0], key), {})[place] = resource
-        index.setdefault((None, key), {})[place] = resource
+        index.setdefault((place[0], key), {})[place] = None
+        index.setdefault((None, key), {})[place] = None
 
 
 def _leave(
-    index: dict[tuple[str | None, object], dict[Place, Resource]], keys_of: Keys, resource: Resource
+    index: dict[tuple[str | None, object], dict[Place, None]],
+    keys_of: Keys,
+    place: Place,
+    resource: Resource,
 ) -> None:
-    place = namespace_of(resource), resource.name
     for key in keys_of(resource):
         for entry in ((place[0], key), (None, key)):
             found = index.get(entry)

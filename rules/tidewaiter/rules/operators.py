@@ -65,6 +65,7 @@ _CONFIGURING_GROUPS = frozenset(
         "traefik.io",
         "velero.io",
         "vpcresources.k8s.aws",
+        "wgpolicyk8s.io",
     }
 )
 """API groups of which no resource makes pods."""

@@ -98,7 +98,12 @@ class Resource:
 
     @property
     def place(self) -> tuple[str, int, str]:
-        """Where the object stands: file, document and prefix. Two of one place are one object."""
+        """Where the object stands: file, document and prefix. Two of one place are one object.
+
+        What comes from a cluster has no file; its identity is its place.
+        """
+        if not self.file:
+            return self.kind_id, 0, f"{self.namespace or ''}/{self.name}"
         return self.file, self.document, self.prefix
 
     def __repr__(self) -> str:
