@@ -374,3 +374,31 @@ def test_custom_resources_are_held_against_schemas_of_a_folder(
     (shops / "what.json").write_text(schema, encoding="utf-8")
     assert main([*arguments, "--schema-location", "schemas"]) == 2
     assert "schemas/what.json: error: its name does not say" in capsys.readouterr().err
+
+
+def test_a_rule_reads_what_another_file_has_in_its_config_map() -> None:
+    Path("k8s").mkdir()
+    Path("k8s", "controller.yaml").write_text("""\
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ingress-nginx-controller, namespace: ingress-nginx}
+data: {hsts: "true"}
+""")
+    Path("k8s", "ingress.yaml").write_text("""\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec:
+  ingressClassName: nginx
+  tls: [{hosts: [web.example.com], secretName: web}]
+  rules: [{host: web.example.com}]
+""")
+    assert report("--only", "ingress-hsts", "k8s")["findings"] == []
+    text = Path("k8s", "controller.yaml").read_text()
+    Path("k8s", "controller.yaml").write_text(text.replace('"true"', '"false"'))
+    assert len(report("--only", "ingress-hsts", "k8s")["findings"]) == 1

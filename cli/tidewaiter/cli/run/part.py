@@ -239,18 +239,15 @@ def _span(finding: Finding, locator: Locator | None) -> tuple[int, int, int, int
     return place.line, place.column, place.end_line, place.end_column
 
 
-_PAYLOADS = frozenset({"ConfigMap", "Secret"})
-
-
 def _slim(resource: Resource) -> Resource:
-    """Drop what no rule asks of another object: long texts of data."""
-    if resource.kind_id in _PAYLOADS:
-        obj = dict(resource.object)
-        for field in ("data", "stringData", "binaryData"):
-            if isinstance(obj.get(field), dict):
-                obj[field] = dict.fromkeys(obj[field], "")
-    else:
+    """Drop what no rule asks of another object: the values of Secrets, and binary data."""
+    fields = _UNREAD.get(resource.kind_id)
+    if fields is None:
         return resource
+    obj = dict(resource.object)
+    for field in fields:
+        if isinstance(obj.get(field), dict):
+            obj[field] = dict.fromkeys(obj[field], "")
     return Resource(
         obj,
         resource.file,
@@ -259,3 +256,6 @@ def _slim(resource: Resource) -> Resource:
         resource.duplicates,
         resource.ignores,
     )
+
+
+_UNREAD = {"ConfigMap": ("binaryData",), "Secret": ("data", "stringData")}
