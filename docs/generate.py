@@ -52,6 +52,8 @@ def index(rules: Sequence[Rule]) -> str:
 
 def _head(rule: Rule) -> Iterator[str]:
     profiles = ", ".join(f"`{profile}`" for profile in PROFILES if rule.is_in(profile))
+    if rule.needs_images:
+        profiles = "none; on where the policy has [`images`](../signatures.md)"
     applies = ", ".join(
         "workloads" if kind == WORKLOAD else f"`{kind}`" for kind in rule.applies_to
     )

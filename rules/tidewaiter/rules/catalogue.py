@@ -35,6 +35,12 @@ class Entry:
     applies_to: tuple[str, ...]
     needs_inventory: bool
     hides_value: bool = False
+    needs_images: bool = False
+
+    @property
+    def runs_late(self) -> bool:
+        """Whether the rule can run only when all objects of the run are known."""
+        return self.needs_inventory or self.needs_images
 
 
 def entries() -> Mapping[str, Entry]:
@@ -61,6 +67,8 @@ def load_all() -> tuple[Rule, ...]:
 
 def in_profile(entry: Entry, profile: str) -> bool:
     """Tell whether a profile holds a rule, from its entry alone; see `Rule.is_in`."""
+    if entry.needs_images:
+        return False
     if profile == "all":
         return True
     if profile == "production":
@@ -126,6 +134,7 @@ def _walk() -> tuple[tuple[Any, ...], ...]:
                 rule.applies_to,
                 rule.needs_inventory,
                 rule.hides_value,
+                rule.needs_images,
             )
         )
     return tuple(rows)

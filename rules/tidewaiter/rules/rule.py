@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.finding import Violation
     from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.policy.images import ImageFacts
 
     Check = Callable[[Any, "Context"], Iterator[Violation]]
 
@@ -80,10 +81,11 @@ class Context:
 
     `version` is the Kubernetes version as (major, minor); `level` the Pod Security level that the
     profiles ask for, "baseline" or "restricted"; `parameters` the rule's settings, each present;
-    `inventory` the other objects; `today` the date of the run as YYYY-MM-DD.
+    `inventory` the other objects; `today` the date of the run as YYYY-MM-DD; `images` what the policy asks of
+    images and what is known of them, None where it asks nothing.
     """
 
-    __slots__ = ("inventory", "level", "parameters", "today", "version")
+    __slots__ = ("images", "inventory", "level", "parameters", "today", "version")
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class Context:
         parameters: Mapping[str, Any],
         inventory: Inventory,
         today: str,
+        images: ImageFacts | None = None,
     ) -> None:
         """Hold the given facts; nothing is computed."""
         self.version = version
@@ -99,6 +102,7 @@ class Context:
         self.parameters = parameters
         self.inventory = inventory
         self.today = today
+        self.images = images
 
 
 class Rule:
@@ -108,7 +112,8 @@ class Rule:
     the form "every image is pinned by digest"; `rationale` says what goes wrong otherwise;
     `remediation` is what to do, with YAML that can be pasted; `references` are URLs. `profiles` names
     those that hold the rule; `production` and `all` are derived. `needs_inventory` marks rules that
-    ask about other objects. `since` is the first Kubernetes version that the rule makes sense for. `hides_value`
+    ask about other objects, `needs_images` those that answer for the policy's section `images` and hold where it
+    has one. `since` is the first Kubernetes version that the rule makes sense for. `hides_value`
     says that findings stand at credentials, so that no output may show the source there. `cel` is the rule in CEL,
     where it can be said without its parameters.
     """
@@ -119,6 +124,7 @@ class Rule:
         "check_function",
         "hides_value",
         "name",
+        "needs_images",
         "needs_inventory",
         "parameters",
         "profiles",
@@ -145,6 +151,7 @@ class Rule:
         applies_to: tuple[str, ...],
         profiles: tuple[str, ...] = (),
         needs_inventory: bool = False,
+        needs_images: bool = False,
         parameters: tuple[Parameter, ...] = (),
         since: tuple[int, int] | None = None,
         tags: tuple[str, ...] = (),
@@ -165,6 +172,7 @@ class Rule:
         self.applies_to = applies_to
         self.profiles = profiles
         self.needs_inventory = needs_inventory
+        self.needs_images = needs_images
         self.parameters = parameters
         self.since = since
         self.tags = tags
@@ -179,6 +187,8 @@ class Rule:
 
     def is_in(self, profile: str) -> bool:
         """Tell whether a profile holds this rule."""
+        if self.needs_images:
+            return False
         if profile == "all":
             return True
         if profile == "production":

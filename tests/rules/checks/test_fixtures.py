@@ -2,7 +2,8 @@
 
 A fixture is a YAML file, or a folder of them that are linted as one set. A comment on its first line
 may set things: `# settings: {"kubernetesVersion": "1.24", "profile": "pss-baseline", "parameters": {},
-"complete": true}`. In a fail fixture `# violation` stands on each line where a finding must be (twice
+"complete": true}`; with `images` (the policy's section) and `answers`, what was found out of each image:
+`{"IMAGE": {"signature": ["why not"], "attestation": []}}`. In a fail fixture `# violation` stands on each line where a finding must be (twice
 where two are), and in any fixture `# unknown` where the rule must say that it cannot know.
 """
 
@@ -17,6 +18,7 @@ import pytest
 
 from tidewaiter.rules import catalogue
 from tidewaiter.rules.engine import evaluate
+from tidewaiter.rules.image_answers import ImageAnswer, ImageProblem
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.positions import Locator
 from tidewaiter.rules.loading.resources import read_resources
@@ -26,6 +28,16 @@ from tidewaiter.rules.policy.compiled import Policy
 ROOT = Path(__file__).parent
 TODAY = "2026-11-23"
 Lines = Counter[tuple[str, int, str]]
+
+
+PARTS = ("signature", "attestation")
+
+
+def _problems(messages: list[str]) -> tuple[ImageProblem, ...]:
+    """Read problems; one that begins with a question mark is not known."""
+    return tuple(
+        ImageProblem(message.lstrip("?"), unknown=message.startswith("?")) for message in messages
+    )
 
 
 def _fixtures() -> list[Any]:
@@ -71,8 +83,14 @@ def found_lines(rule: str, path: Path) -> Lines:
             "only": [rule, *settings.get("with", [])],
             "rules": {rule: {"parameters": settings.get("parameters", {})}},
             "exemptions": settings.get("exemptions", []),
+            "images": settings.get("images", []),
         }
     )
+    if policy.images is not None:
+        policy.images.answers = {
+            image: ImageAnswer("", *(_problems(answer.get(part, [])) for part in PARTS))
+            for image, answer in settings.get("answers", {}).items()
+        }
     resources: list[Resource] = []
     locators: dict[str, Locator] = {}
     for file in _files(path):

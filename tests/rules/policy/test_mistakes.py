@@ -140,7 +140,6 @@ def mistakes(folder: Path, text: str) -> list[str]:
             "workloads: [{apiVersion: v1, kind: A, podSpec: spec}]",
             "5:50: podSpec is 'spec', not a JSON pointer such as /spec/template/spec",
         ),
-        ("images: []", "5:11: images (signatures of images) is not supported by this version"),
         ("failOn: error\nfailOn: info", "6:3: key 'failOn' stands here again"),
     ],
 )

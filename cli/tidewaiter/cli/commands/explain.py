@@ -41,7 +41,8 @@ def explanation(rule: Rule) -> Iterator[str]:
     yield ""
     yield f"  Section:   {rule.section}"
     yield f"  Severity:  {rule.severity}"
-    yield f"  Profiles:  {', '.join(profile for profile in PROFILES if rule.is_in(profile))}"
+    profiles = ", ".join(profile for profile in PROFILES if rule.is_in(profile))
+    yield f"  Profiles:  {profiles or 'none; on where the policy has images'}"
     if rule.tags:
         yield f"  Tags:      {', '.join(rule.tags)}"
     if rule.since:

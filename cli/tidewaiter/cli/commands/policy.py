@@ -128,8 +128,12 @@ def _check(arguments: argparse.Namespace) -> int:
         "override": len(plain.get("overrides", ())),
         "exemption": len(plain.get("exemptions", ())),
         "custom rule": len(plain.get("customRules", ())),
+        "image entry": len(plain.get("images", ())),
     }
-    parts = [counted(number, what) for what, number in counts.items() if number]
+    plurals = {"image entry": "image entries"}
+    parts = [
+        counted(number, what, plurals.get(what, "")) for what, number in counts.items() if number
+    ]
     if policies := _admission_policies(plain):
         parts.append(counted(policies, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicies"))
     _print([f"{path}: valid: {', '.join([f'profile {profiles}', *parts])}"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.admission_policy.program import Mistake
     from tidewaiter.rules.loading.positions import Span
+    from tidewaiter.rules.policy.image_section import SectionMistake
 
 _OWN_GROUP = "tidewaiter.dev/"
 
@@ -86,7 +87,9 @@ def mistakes_in(rows: Iterable[dict[str, Any]]) -> list[Placed]:
     return placed
 
 
-def place_of(mistake: Mistake, span: Span, stated: Any, lines: Sequence[str]) -> tuple[int, int]:
+def place_of(
+    mistake: Mistake | SectionMistake, span: Span, stated: Any, lines: Sequence[str]
+) -> tuple[int, int]:
     """Return the line and column of a mistake inside an expression.
 
     span: where the expression stands in the file; stated: its text. A folded or escaped text is not followed: its

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.policy.images import ImageFacts
     from tidewaiter.rules.policy.match import Match
     from tidewaiter.rules.policy.own_rules import OwnRules
     from tidewaiter.rules.rule import Check, Rule
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
         workloads: list[dict[str, str]]
         customRules: list[dict[str, Any]]
         admissionPolicies: list[str]
+        images: list[dict[str, Any]]
+        imageSettings: dict[str, Any]
         admissionObjects: list[dict[str, Any]]
         only: list[str]
         skip: list[str]
@@ -127,7 +130,8 @@ class Policy:
 
     `file` is the policy file's path or "" for the default policy; `exemptions` pairs each exemption
     with its compiled match; `pod_specs` maps the added workload kinds to their pod spec's pointer; `entries` are
-    those of the catalogue and of the policy's own rules.
+    those of the catalogue and of the policy's own rules; `images` is what the policy asks of images and a gate
+    has found out of them, None where it asks nothing.
     """
 
     __slots__ = (
@@ -139,6 +143,7 @@ class Policy:
         "exemptions",
         "fail_on",
         "file",
+        "images",
         "plain",
         "pod_specs",
         "version",
@@ -166,6 +171,12 @@ class Policy:
 
             self.entries = {**self.entries, **own_entries(self.plain)}
             self._own = OwnRules(self.plain)
+        self.images: ImageFacts | None = None
+        settings = self.plain.get("imageSettings", {})
+        if self.plain.get("images") or settings.get("unmatched") == "deny":
+            from tidewaiter.rules.policy.images import ImageFacts
+
+            self.images = ImageFacts(self.plain.get("images", []), settings)
         self._settings: dict[tuple[int, ...], Settings] = {}
         self._steps: dict[tuple[int, str, int], Step] = {}
 
@@ -192,7 +203,9 @@ class Policy:
                 raise ValueError(msg)
             severity, stated = settings.rules[name]
             parameters = {**rule.defaults(), **stated}
-            context = Context(self.version, settings.level, parameters, inventory, today)
+            context = Context(
+                self.version, settings.level, parameters, inventory, today, self.images
+            )
             step = self._steps[key] = Step(rule, rule.check_function, severity, context)
         return step
 
@@ -204,7 +217,7 @@ class Policy:
         return tuple(
             self.step(settings, name, inventory, today)
             for name in settings.rules_for(resource)
-            if rules == "all" or known[name].needs_inventory == (rules == "cross")
+            if rules == "all" or known[name].runs_late == (rules == "cross")
         )
 
     def rule(self, name: str) -> Rule:
@@ -254,6 +267,8 @@ class Policy:
             wanted = entry.section == CUSTOM or any(
                 catalogue.in_profile(entry, profile) for profile in profiles
             )
+            if entry.needs_images:
+                wanted = self.images is not None
             wanted = name in only if only else setting.get("enabled", wanted)
             if wanted and name not in skip:
                 rules[name] = (

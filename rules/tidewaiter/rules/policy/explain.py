@@ -90,9 +90,11 @@ def effective_policy(
             continue
         held = [profile for profile in profiles if catalogue.in_profile(entry, profile)]
         where = f"profile {' and '.join(held)}" if held else _none_of(profiles)
-        reason = (
-            "of the policy's own" if entry.section == CUSTOM else f"in {where} ({profile_source})"
-        )
+        reason = f"in {where} ({profile_source})"
+        if entry.section == CUSTOM:
+            reason = "of the policy's own"
+        elif entry.needs_images:
+            reason = f"the policy {'has' if policy.images is not None else 'has no'} images"
         states.append(
             _state(
                 policy,

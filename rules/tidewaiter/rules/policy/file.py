@@ -13,6 +13,8 @@ from tidewaiter.rules.version import __version__
 
 _DEFAULT = b"{apiVersion: tidewaiter.dev/v1, kind: Policy, metadata: {name: default}, spec: {}}"
 """The policy of a folder that has none."""
+_NAME_FILES = (b"admissionPolicies", b"authorities")
+"""Keys below which a policy names other files."""
 _KEPT = 64
 """Policies in the cache; each takes some kilobytes, and every change to the file makes another."""
 
@@ -39,7 +41,7 @@ def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
     except InputError as error:
         raise PolicyError(f"the policy cannot be read: {error.message}", file=path) from error
     # What a policy names elsewhere may change while it stays as it is.
-    reads_others = bool(folders) or b"admissionPolicies" in content
+    reads_others = bool(folders) or any(key in content for key in _NAME_FILES)
     stored = _cache_path(content) if use_cache and not reads_others else ""
     plain = read_data(stored) if stored else None
     if plain is None:
@@ -56,7 +58,28 @@ def load_policy(path: str, *, use_cache: bool = True) -> PlainPolicy:
 
 def policy_warnings(plain: PlainPolicy) -> list[str]:
     """Return what is no mistake but does nothing: one sentence for each, in the file's order."""
-    return [*_idle_settings(plain), *_idle_workloads(plain), *_unbound_policies(plain)]
+    return [
+        *_idle_settings(plain),
+        *_idle_workloads(plain),
+        *_unbound_policies(plain),
+        *_open_identities(plain),
+    ]
+
+
+def _open_identities(plain: PlainPolicy) -> Iterator[str]:
+    """Yield the regular expressions for signers that others' names may hold too."""
+    from tidewaiter.rules.policy.image_authorities import signing_parts
+
+    for index, row in enumerate(plain.get("images", ())):
+        for part in signing_parts(row):
+            for kind in ("keyless", "certificate"):
+                for name in ("issuerRegExp", "subjectRegExp"):
+                    text = part.get(kind, {}).get(name, "^")
+                    if text[0] != "^":
+                        yield (
+                            f"images[{index}]: {name} {text!r} may be found anywhere in a name, that of "
+                            "somebody else among them; ^ at its beginning prevents that"
+                        )
 
 
 def _unbound_policies(plain: PlainPolicy) -> Iterator[str]:

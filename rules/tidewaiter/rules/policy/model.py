@@ -22,6 +22,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tidewaiter.rules.policy.image_model import (  # pydantic reads the annotations at run time
+    ImageEntry,  # noqa: TC001
+    ImageSettings,  # noqa: TC001
+)
 from tidewaiter.rules.policy.match import expression
 
 API_VERSION = "tidewaiter.dev/v1"
@@ -200,6 +204,12 @@ class PolicySpec(_Strict):
     workloads: list[WorkloadKind] | None = Field(None, description="Further kinds with a pod spec.")
     customRules: list[CustomRule] | None = Field(  # noqa: N815
         None, description="Rules of your own, in CEL."
+    )
+    images: Annotated[list[ImageEntry], Field(min_length=1)] | None = Field(
+        None, description="Which images must be signed, by whom, and what must be attested of them."
+    )
+    imageSettings: ImageSettings | None = Field(  # noqa: N815
+        None, description="How the entries of images work together."
     )
     admissionPolicies: list[Text] | None = Field(  # noqa: N815
         None,

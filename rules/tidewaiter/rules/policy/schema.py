@@ -95,7 +95,10 @@ def _without_nulls(schema: Any) -> Any:
     }
     if plain.get("default", 0) is None:
         del plain["default"]
-    branches = [one for one in plain.get("anyOf", ()) if one != {"type": "null"}]
+    stated = plain.get("anyOf")
+    if not isinstance(stated, list):  # none, or a key of the policy that is called so
+        return plain
+    branches = [one for one in stated if one != {"type": "null"}]
     if len(branches) == 1:
         del plain["anyOf"]
         return {**branches[0], **plain}

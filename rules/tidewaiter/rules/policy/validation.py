@@ -15,7 +15,7 @@ from tidewaiter.rules.loading.positions import Locator
 from tidewaiter.rules.manifest.fields import escape, mapping, resolve, text
 from tidewaiter.rules.manifest.resource import kind_id
 from tidewaiter.rules.names import nearest_name
-from tidewaiter.rules.policy import model
+from tidewaiter.rules.policy import image_model, model
 from tidewaiter.rules.policy.options import checked_version
 from tidewaiter.rules.policy.own_rules import own_entries
 from tidewaiter.rules.rule import PROFILES
@@ -29,15 +29,11 @@ if TYPE_CHECKING:
     from tidewaiter.rules.loading.positions import Positions
     from tidewaiter.rules.policy.admission_objects import Placed
     from tidewaiter.rules.policy.compiled import PlainPolicy
+    from tidewaiter.rules.policy.image_section import SectionMistake
     from tidewaiter.rules.rule import Parameter
 
     Mistake = tuple[str, str]
     """JSON pointer and sentence."""
-
-NOT_YET = {
-    "images": "signatures of images",
-}
-"""Keys of the design that this version does not read; to pass over them would leave a gate open."""
 
 
 def validated(content: bytes, path: str, folders: Sequence[str] = ()) -> PlainPolicy:
@@ -79,9 +75,15 @@ def validated(content: bytes, path: str, folders: Sequence[str] = ()) -> PlainPo
         placed.append((span.line, span.column, message))
     if parsed is not None and parsed.spec.customRules:
         placed += _of_expressions(value, positions, content)
+    images: list[dict[str, Any]] = []
+    if parsed is not None and parsed.spec.images:
+        images, wrong = _images(parsed, path)
+        placed += _in_texts(wrong, value, positions, content)
     if placed or parsed is None or elsewhere:
         _refuse(path, placed, elsewhere)
     plain = _plain(parsed, lambda pointer: positions.at(pointer).line)
+    if images:
+        plain["images"] = images
     return {**plain, "admissionObjects": objects} if objects else plain
 
 
@@ -140,6 +142,28 @@ def _of_expressions(
             yield line, column, f"custom rule {row['name']}: {mistake.message}"
 
 
+def _images(
+    parsed: model.PolicyFile, path: str
+) -> tuple[list[dict[str, Any]], list[SectionMistake]]:
+    """Return the section `images` with what its files hold, and what is wrong with it."""
+    from tidewaiter.rules.policy.image_section import read_section
+
+    spec = parsed.spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return read_section(spec["images"], os.path.dirname(path))
+
+
+def _in_texts(
+    mistakes: Iterable[SectionMistake], value: object, positions: Positions, content: bytes
+) -> Iterator[tuple[int | None, int | None, str]]:
+    """Yield mistakes that may stand inside a text, each at its place in the file."""
+    from tidewaiter.rules.policy.admission_objects import place_of
+
+    lines = Locator(content).source_lines()
+    for each in mistakes:
+        span, stated = positions.at(each.pointer), resolve(value, each.pointer)
+        yield *place_of(each, span, stated, lines), each.message
+
+
 def _refuse(
     path: str,
     mistakes: Sequence[tuple[int | None, int | None, str]],
@@ -176,8 +200,6 @@ def _mistake(detail: ErrorDetails) -> Mistake:
     name = next((part for part in reversed(place) if isinstance(part, str)), "the policy")
     kind, stated = detail["type"], detail["input"]
     if kind == "extra_forbidden":
-        if name in NOT_YET and place[:-1] == ["spec"]:
-            return pointer, f"{name} ({NOT_YET[name]}) is not supported by this version"
         return pointer, f"there is no key {name!r} here{_hint(name, _keys_at(place[:-1]))}"
     if kind == "missing":
         return pointer, f"{name} is missing"
@@ -196,6 +218,8 @@ def _mistake(detail: ErrorDetails) -> Mistake:
         return pointer, f"{name} is empty"
     if kind == "string_pattern_mismatch":
         return pointer, f"{name} is {_shown(stated)}, {_PATTERNS[name]}"
+    if kind in {"one_of", "contradiction", "demand", "pattern", "count"}:
+        return pointer, detail["msg"]
     if kind == "glob":
         return pointer, f"{_shown(stated)} is no glob: {detail['msg']}"
     return pointer, f"{name}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
@@ -207,6 +231,7 @@ _WANTED = {
     "date_parsing": "a date such as 2027-01-31",
     "date_type": "a date such as 2027-01-31",
     "dict_type": "a mapping",
+    "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "a mapping",
 }
@@ -242,6 +267,27 @@ _MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (model.CustomRule, "match"): model.Match,
     (model.CustomRule, "variables"): model.NamedExpression,
     (model.CustomRule, "matchConditions"): model.NamedExpression,
+    (model.PolicySpec, "images"): image_model.ImageEntry,
+    (model.PolicySpec, "imageSettings"): image_model.ImageSettings,
+    (image_model.ImageEntry, "authorities"): image_model.Authority,
+    (image_model.ImageEntry, "attestations"): image_model.AttestationDemand,
+    (image_model.AttestationDemand, "authorities"): image_model.Authority,
+    (image_model.AttestationDemand, "conditions"): image_model.Condition,
+    (image_model.Authority, "anyOf"): image_model.Authority,
+    (image_model.Authority, "allOf"): image_model.Authority,
+    (image_model.Authority, "atLeast"): image_model.AtLeast,
+    (image_model.Authority, "key"): image_model.Key,
+    (image_model.Authority, "certificate"): image_model.Certificate,
+    (image_model.Authority, "keyless"): image_model.Keyless,
+    (image_model.Authority, "timestamp"): image_model.Material,
+    (image_model.Authority, "trustedRoot"): image_model.Material,
+    (image_model.AtLeast, "of"): image_model.Authority,
+    (image_model.Key, "secretRef"): image_model.SecretReference,
+    (image_model.Certificate, "secretRef"): image_model.SecretReference,
+    (image_model.Certificate, "intermediates"): image_model.Material,
+    (image_model.Material, "secretRef"): image_model.SecretReference,
+    (image_model.Keyless, "claims"): image_model.Claims,
+    (image_model.Keyless, "claimsRegExp"): image_model.ClaimExpressions,
     (model.Override, "rules"): model.RuleSettings,
     (model.Override, "match"): model.Match,
     (model.Exemption, "match"): model.ExemptionMatch,
@@ -381,7 +427,7 @@ def _plain(parsed: model.PolicyFile, line_of: Callable[[str], int]) -> PlainPoli
     spec = parsed.spec
     plain: dict[str, Any] = {"name": parsed.metadata.name}
     stated = spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    for key in ("failOn", "rules", "admission", "workloads", "admissionPolicies"):
+    for key in ("failOn", "rules", "admission", "workloads", "admissionPolicies", "imageSettings"):
         if key in stated:
             plain[key] = stated[key]
     if spec.kubernetesVersion is not None:

@@ -1,0 +1,25 @@
+"""Walking the authorities of an entry of the section `images`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+
+def signing_parts(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield each single authority of an entry, those of its attestations among them."""
+    yield from single_authorities(entry["authorities"])
+    for row in entry.get("attestations", ()):
+        if "authorities" in row:
+            yield from single_authorities(row["authorities"])
+
+
+def single_authorities(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the authorities that a combination is made of."""
+    parts = [*row.get("anyOf", ()), *row.get("allOf", ()), *row.get("atLeast", {}).get("of", ())]
+    for part in parts:
+        yield from single_authorities(part)
+    if not parts:
+        yield row
