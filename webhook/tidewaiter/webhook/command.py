@@ -1,0 +1,120 @@
+"""Judge what is sent to a cluster: a validating admission webhook and image policy webhook.
+
+Ends with 0 after SIGTERM or SIGINT, and with 2 where it cannot start. docs/webhook.md says how it answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidewaiter.webhook.settings import configure, settings_of
+
+if TYPE_CHECKING:
+    import argparse
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+
+    from tidewaiter.rules.live_inventory import LiveInventory
+    from tidewaiter.webhook.settings import Settings
+
+__all__ = ["configure", "run"]
+
+_NEEDED = (
+    "cryptography",
+    "fastapi",
+    "httptools",
+    "httpx",
+    "orjson",
+    "prometheus_client",
+    "uvicorn",
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to end, and return the exit code. Raises TidewaiterError where it cannot start."""
+    settings = settings_of(arguments)
+    _check_packages()
+    _serve(settings)
+    return 0
+
+
+def _check_packages() -> None:
+    """Raise InputError where the packages of the webhook are not installed."""
+    from importlib.util import find_spec
+
+    from tidewaiter.rules.errors import InputError
+
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        msg = (
+            f"the webhook needs packages that are not installed ({', '.join(missing)}): "
+            "pip install 'tidewaiter[webhook]'"
+        )
+        raise InputError(msg)
+
+
+def _serve(settings: Settings) -> None:
+    import asyncio
+
+    from tidewaiter.webhook.log import set_up
+
+    set_up(settings.log_format, settings.log_level)
+    _allow_connections(settings.max_connections)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(settings))
+
+
+def _loop_factory() -> Callable[[], AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # only CPython has it
+        return None
+    return uvloop.new_event_loop
+
+
+async def _run(settings: Settings) -> None:
+    from tidewaiter.webhook.app import Application
+    from tidewaiter.webhook.audit_log import AuditLog
+    from tidewaiter.webhook.certificates import Certificates
+    from tidewaiter.webhook.inventory_source import open_inventory
+    from tidewaiter.webhook.log import logger
+    from tidewaiter.webhook.metrics import Metrics
+    from tidewaiter.webhook.policy_watch import PolicyWatch
+    from tidewaiter.webhook.server import Server
+    from tidewaiter.webhook.serving import Serving
+    from tidewaiter.webhook.traces import tracer_from_environment
+
+    metrics = Metrics()
+    certificates = (
+        Certificates(settings.certificate, settings.key, metrics) if settings.certificate else None
+    )
+    sources = []
+
+    def inventory_for(pod_specs: dict[str, str]) -> LiveInventory:
+        sources.append(open_inventory(settings, pod_specs))
+        return sources[0].inventory
+
+    policy = PolicyWatch(settings.policy, inventory_for, metrics)
+    tracer = tracer_from_environment()
+    audit_log = AuditLog(settings, metrics)
+    serving = Serving(settings, metrics, sources[0], policy, audit_log, tracer)
+    if certificates is None:
+        logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
+    try:
+        await Server(serving, Application(serving), certificates).run()
+    finally:
+        audit_log.close()
+        if tracer is not None:
+            tracer.close()
+    logger.info("ended")
+
+
+def _allow_connections(number: int) -> None:
+    """Raise the limit on open files, which is 1,024 by default, as far as it may be."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number + 256
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,0 +1,265 @@
+"""What an operator sets: the options of `tidewaiter serve`, read and checked before anything starts.
+
+The options are declared here, and not in the command line, so that `python -m tidewaiter.webhook` takes the same.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.record import record
+
+if TYPE_CHECKING:
+    import argparse
+
+CLUSTER, NONE = "cluster", "none"
+"""Values of `--inventory` that are no file."""
+STDOUT = "-"
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@record
+class Settings:
+    """All of them, checked. Sizes are bytes, times are seconds, a limit of 0 is none."""
+
+    policy: str = ""
+    """The policy file or folder; empty for the default policy."""
+    certificate: str = ""
+    key: str = ""
+    """PEM files; both empty where the server speaks plain HTTP."""
+    host: str = "127.0.0.1"
+    port: int = 8443
+    inventory: str = CLUSTER
+    kubeconfig: str = ""
+    max_inventory_age: float = 600.0
+    audit_log: str = STDOUT
+    """`-` for stdout, `none`, or a file."""
+    audit_log_size: int = 100 * 2**20
+    audit_log_files: int = 10
+    max_body: int = 8 * 2**20
+    """Both versions of an object stand in a review, of 3 MiB each at most by the API server's own limit on bodies."""
+    read_timeout: float = 10.0
+    idle_timeout: float = 120.0
+    """Above the 90 s after which the API server itself gives up an idle connection, so that it never writes into one
+    that is being closed here."""
+    max_connections: int = 4096
+    max_in_flight: int = 256
+    drain_grace: float = 5.0
+    drain_timeout: float = 30.0
+    reload_interval: float = 2.0
+    log_format: str = "text"
+    log_level: str = "info"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the server speaks TLS."""
+        return bool(self.certificate)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options. Their defaults are those of `Settings`."""
+    default = Settings()
+    add = parser.add_argument
+    add(
+        "--policy",
+        metavar="PATH",
+        help="policy file or folder (default: tidewaiter.yaml here or above)",
+    )
+    add("--tls-cert", metavar="FILE", help="PEM file of the certificate, with its chain")
+    add("--tls-key", metavar="FILE", help="PEM file of the certificate's key")
+    add("--plain-http", action="store_true", help="serve without TLS beyond loopback too")
+    add(
+        "--bind",
+        metavar="HOST:PORT",
+        default=f"{default.host}:{default.port}",
+        help="address to listen at; :PORT is all (default: %(default)s)",
+    )
+    add(
+        "--inventory",
+        metavar="cluster|none|PATH",
+        default=default.inventory,
+        help="where the other objects are known from (default: %(default)s)",
+    )
+    add("--kubeconfig", metavar="FILE", help="access to the cluster (default: as kubectl)")
+    add(
+        "--max-inventory-age",
+        metavar="DURATION",
+        default="10m",
+        help="when the cluster has not been heard of for so long, what is missing from the inventory is unknown; "
+        "0: never (default: %(default)s)",
+    )
+    add(
+        "--audit-log",
+        metavar="-|none|FILE",
+        default=default.audit_log,
+        help="one JSON line a decision (default: -, stdout)",
+    )
+    add(
+        "--audit-log-size",
+        metavar="SIZE",
+        default="100Mi",
+        help="a file of this size is rotated (default: %(default)s)",
+    )
+    add(
+        "--audit-log-files",
+        metavar="N",
+        default=str(default.audit_log_files),
+        help="files kept, the current one included (default: %(default)s)",
+    )
+    add("--max-body", metavar="SIZE", default="8Mi", help="largest request (default: %(default)s)")
+    add(
+        "--read-timeout",
+        metavar="DURATION",
+        default="10s",
+        help="time that a client has to send a request (default: %(default)s)",
+    )
+    add(
+        "--idle-timeout",
+        metavar="DURATION",
+        default="120s",
+        help="a connection without requests is closed after it (default: %(default)s)",
+    )
+    add(
+        "--max-connections",
+        metavar="N",
+        default=str(default.max_connections),
+        help="open connections; above it the one idle for longest is closed (default: %(default)s)",
+    )
+    add(
+        "--max-in-flight",
+        metavar="N",
+        default=str(default.max_in_flight),
+        help="requests at once; more are answered with 429 (default: %(default)s)",
+    )
+    add(
+        "--drain-grace",
+        metavar="DURATION",
+        default="5s",
+        help="at SIGTERM, time of not being ready before the server stops listening (default: %(default)s)",
+    )
+    add(
+        "--drain-timeout",
+        metavar="DURATION",
+        default="30s",
+        help="then, time that requests under way have to end (default: %(default)s)",
+    )
+    add(
+        "--reload-interval",
+        metavar="DURATION",
+        default="2s",
+        help="how often policy and certificate files are looked at (default: %(default)s)",
+    )
+    add("--log-format", choices=LOG_FORMATS, default="text", help="of stderr (default: text)")
+    add("--log-level", choices=LOG_LEVELS, default="info", help="of stderr (default: info)")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that the options mean. Raises InputError for those that cannot work."""
+    host, port = _address(arguments.bind)
+    certificate, key = arguments.tls_cert or "", arguments.tls_key or ""
+    if bool(certificate) != bool(key):
+        given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
+        msg = f"{given} is given without {missing}: a certificate and its key go together"
+        raise InputError(msg)
+    if arguments.plain_http and certificate:
+        msg = "--plain-http and --tls-cert exclude each other"
+        raise InputError(msg)
+    if not certificate and not arguments.plain_http and not _is_loopback(host):
+        msg = (
+            f"without --tls-cert and --tls-key only loopback is served, not {arguments.bind!r}: the API server speaks "
+            "TLS to webhooks; --plain-http serves without it, behind a proxy that ends TLS"
+        )
+        raise InputError(msg)
+    return Settings(
+        policy=_policy(arguments.policy),
+        certificate=certificate,
+        key=key,
+        host=host,
+        port=port,
+        inventory=arguments.inventory,
+        kubeconfig=arguments.kubeconfig or "",
+        max_inventory_age=_seconds("--max-inventory-age", arguments.max_inventory_age),
+        audit_log=arguments.audit_log,
+        audit_log_size=_size("--audit-log-size", arguments.audit_log_size, least=4096),
+        audit_log_files=_number("--audit-log-files", arguments.audit_log_files),
+        max_body=_size("--max-body", arguments.max_body, least=1024),
+        read_timeout=_seconds("--read-timeout", arguments.read_timeout, least=0.1),
+        idle_timeout=_seconds("--idle-timeout", arguments.idle_timeout, least=1),
+        max_connections=_number("--max-connections", arguments.max_connections),
+        max_in_flight=_number("--max-in-flight", arguments.max_in_flight),
+        drain_grace=_seconds("--drain-grace", arguments.drain_grace),
+        drain_timeout=_seconds("--drain-timeout", arguments.drain_timeout),
+        reload_interval=_seconds("--reload-interval", arguments.reload_interval, least=0.05),
+        log_format=arguments.log_format,
+        log_level=arguments.log_level,
+    )
+
+
+def _policy(stated: str | None) -> str:
+    """Return the policy's path. Raises InputError where it is named and not there."""
+    from tidewaiter.rules.policy.discovery import find_policy
+
+    if stated is None:
+        return find_policy(os.getcwd()) or ""
+    if not os.path.exists(stated):
+        raise InputError("there is no such policy file", file=stated)
+    return stated
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        msg = f"--bind takes HOST:PORT, with an IPv6 address in brackets, not {text!r}"
+        raise InputError(msg)
+    if not colon or not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
+        msg = f"--bind takes HOST:PORT with a port from 0 to 65535, not {text!r}"
+        raise InputError(msg)
+    return host, int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _seconds(option: str, text: str, *, least: float = 0) -> float:
+    from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
+
+    try:
+        seconds = parse_duration(text) / 1e9
+    except InvalidDuration as error:
+        msg = f"{option}: {error}"
+        raise InputError(msg) from None
+    if seconds < least:
+        msg = f"{option} is at least {least:g}s, not {text!r}"
+        raise InputError(msg)
+    return seconds
+
+
+def _size(option: str, text: str, *, least: int) -> int:
+    from tidewaiter.rules.manifest.quantity import NANO, quantity_of
+
+    amount = quantity_of(text)
+    if amount is None:
+        msg = f"{option} takes a size such as 8Mi, not {text!r}"
+        raise InputError(msg)
+    if amount < least * NANO:
+        msg = f"{option} is at least {least} bytes, not {text!r}"
+        raise InputError(msg)
+    return amount // NANO
+
+
+def _number(option: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 7 or int(text) == 0:
+        msg = f"{option} takes a number from 1, not {text!r}"
+        raise InputError(msg)
+    return int(text)
