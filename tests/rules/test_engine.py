@@ -406,3 +406,11 @@ def test_a_policy_sets_severity_and_overrides_apply_to_their_objects() -> None:
         "api": "info",
         "web": "error",
     }
+
+
+def test_a_policy_that_outlives_midnight_judges_by_the_new_day() -> None:
+    policy, inventory = Policy(), Inventory((), complete=True)
+    settings = policy.settings()
+    before = policy.step(settings, "image-digest", inventory, "2026-11-25")
+    after = policy.step(settings, "image-digest", inventory, "2026-11-26")
+    assert (before.context.today, after.context.today) == ("2026-11-25", "2026-11-26")

@@ -173,10 +173,8 @@ def test_a_chunked_review_gets_its_verdict(webhook: Webhook) -> None:
         b"POST /validate HTTP/1.1\r\nhost: a\r\ncontent-length: 1x\r\n\r\n",
         b"POST /validate HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999\r\n\r\n",
         b"POST /validate HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
-        b"POST /validate HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
-        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /validate HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n"
-        b"content-type: application/json\r\n\r\nzz\r\n",
+        b"POST /validate HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /validate HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"POST\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nhost: a\r\n\r\n",
@@ -258,9 +256,9 @@ def test_old_versions_of_tls_are_refused(webhook: Webhook) -> None:
     old = ssl.create_default_context(cafile=webhook.folder / "ca.crt")
     with pytest.deprecated_call():
         old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with socket.create_connection(("127.0.0.1", webhook.port), timeout=20) as plain:
-        with pytest.raises(ssl.SSLError):
-            old.wrap_socket(plain, server_hostname="127.0.0.1")
+    plain = socket.create_connection(("127.0.0.1", webhook.port), timeout=20)
+    with plain, pytest.raises(ssl.SSLError):
+        old.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 def _head(length: int | None) -> bytes:

@@ -196,7 +196,7 @@ class Policy:
         """Return a rule of `settings` ready to run; its module is imported here, once."""
         key = (id(settings), name, id(inventory))
         step = self._steps.get(key)
-        if step is None:
+        if step is None or step.context.today != today:
             rule = self.rule(name)
             if rule.check_function is None:
                 msg = f"rule {name} has no check"
