@@ -7,8 +7,9 @@ import secrets
 import socket
 import subprocess
 import time
+import urllib.request
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.e2e.certificates import Authority, signing_key
 from tests.e2e.client import Client, Refused
@@ -67,10 +68,61 @@ class ApiServer(NamedTuple):
         return Client(self.url, self.user_token, self.ca_file)
 
 
+class Cluster:
+    """An API server that may be ended and started again on the same port, while its etcd stays."""
+
+    def __init__(
+        self, server: ApiServer, etcd_url: str, command: Sequence[str], folder: Path
+    ) -> None:
+        self.server = server
+        self._etcd_url = etcd_url
+        self._command = command
+        self._folder = folder
+        self._started = ExitStack()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start the API server, and end it however the block is left."""
+        with self._started:
+            self.start()
+            yield
+
+    def start(self) -> None:
+        """Start the API server and wait until it is ready."""
+        log = self._folder / "kube-apiserver.log"
+        process = self._started.enter_context(_running(self._command, log))
+        _wait_until_ready(self.server, process, self._folder)
+
+    def stop(self) -> None:
+        """End the API server at once, as a crash does."""
+        self._started.close()
+
+    def compact(self) -> None:
+        """Make etcd forget every state but the present one."""
+        revision = self._etcd("maintenance/status", {})["header"]["revision"]
+        self._etcd("kv/compaction", {"revision": revision, "physical": True})
+
+    def _etcd(self, method: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            f"{self._etcd_url}/v3/{method}", json.dumps(body).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
 @contextmanager
 def running_api_server(
     programs: Binaries, folder: Path, flags: Sequence[str] = ()
 ) -> Iterator[ApiServer]:
+    """Start etcd and the API server and end both, however the block is left; see `running_cluster`."""
+    with running_cluster(programs, folder, flags) as cluster:
+        yield cluster.server
+
+
+@contextmanager
+def running_cluster(
+    programs: Binaries, folder: Path, flags: Sequence[str] = ()
+) -> Iterator[Cluster]:
     """Start etcd and the API server and end both, however the block is left.
 
     `folder` takes their files and must be empty; `flags` are added to those of the API server. Raises
@@ -105,11 +157,10 @@ def running_api_server(
         *_api_server_flags(server, folder),
         *flags,
     )
-    with ExitStack() as stack:
-        stack.enter_context(_running(etcd, folder / "etcd.log"))
-        process = stack.enter_context(_running(kube_apiserver, folder / "kube-apiserver.log"))
-        _wait_until_ready(server, process, folder)
-        yield server
+    with _running(etcd, folder / "etcd.log"):
+        cluster = Cluster(server, etcd_url, kube_apiserver, folder)
+        with cluster.running():
+            yield cluster
 
 
 def _api_server_flags(server: ApiServer, folder: Path) -> list[str]:

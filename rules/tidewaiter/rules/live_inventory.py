@@ -154,6 +154,14 @@ class LiveInventory(Inventory):
         if self._unreadable.pop(kind_id, None) is not None:
             self._forget_answers()
 
+    def set_pod_specs(self, pod_specs: dict[str, str]) -> None:
+        """Take other kinds for workloads; those that this changes are forgotten, to be put again."""
+        changed = {kind for kind, _ in self._pod_specs.items() ^ pod_specs.items()}
+        for kind in changed:
+            self.retain(kind, set())
+        self._pod_specs = pod_specs
+        self._forget_answers()
+
     @property
     def unreadable(self) -> dict[str, str]:
         """The kinds that are not known, with the reason."""

@@ -1,0 +1,496 @@
+"""Keeping a live inventory in step with its cluster: list each kind once, then watch it.
+
+A watch goes on from the resource version that the list, or the last event or bookmark, has named, so that nothing
+is missed between two connections; where the server has forgotten that version (410) the kind is listed again. What
+the server refuses to list is not taken for absent: the inventory says that it is not known. Kinds come and go with
+their CustomResourceDefinitions.
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tidewaiter.rules.cluster.client import Refused, backoff
+from tidewaiter.rules.cluster.discovery import discover
+from tidewaiter.rules.errors import ClusterError
+from tidewaiter.rules.inventory import namespace_of
+from tidewaiter.rules.kept_fields import is_followed, kept, kinds_read_whole
+from tidewaiter.rules.manifest.fields import mapping, text
+from tidewaiter.rules.manifest.resource import Resource
+from tidewaiter.rules.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tidewaiter.rules.cluster.client import Client
+    from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
+    from tidewaiter.rules.live_inventory import LiveInventory
+    from tidewaiter.rules.policy.compiled import Policy
+
+PAGE_LIMIT = 200
+"""Objects of one page: few, since reviews wait while one is taken apart."""
+_LISTS_AT_ONCE = 2
+"""More would hold more pages in memory, and take the API server no less time."""
+_TAKEN_AT_ONCE = 20
+"""After so many objects a review that waits gets its turn."""
+_WATCH_SECONDS = 280.0
+"""After this time, and up to a quarter more, the server is asked to end a watch, so that they spread."""
+_IDLE_SECONDS = 150.0
+"""Without even a bookmark, which come once a minute, a connection counts as lost."""
+_STEADY_SECONDS = 60.0
+_SLOW_RETRY = 60.0
+"""Between attempts at what the server refuses, and lists of what it cannot watch."""
+_DISCOVERY_SECONDS = 300.0
+_AFTER_CHANGE = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""When to ask again what is served after a definition has changed: the server takes its time."""
+_LASTING = frozenset({401, 403, 404, 405, 406})
+_GONE = 410
+_DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
+
+_log = logging.getLogger("tidewaiter.inventory")
+
+
+@record
+class KindState:
+    """How far one kind is known.
+
+    `age` is the time in seconds since the server was last heard about it, None before the first list; `restarts`
+    counts the watches that ended otherwise than in order, `relists` the lists after the first. `unreadable` says why
+    the kind is not known, empty where it is; `error` is the last thing that went wrong, empty once it works again.
+    """
+
+    kind_id: str
+    objects: int
+    synced: bool
+    connected: bool
+    age: float | None
+    restarts: int
+    relists: int
+    unreadable: str
+    error: str
+
+
+@record
+class FollowState:
+    """How far the cluster is known: `error` is why it cannot be asked what it serves, empty where it can."""
+
+    synced: bool
+    objects: int
+    kinds: tuple[KindState, ...]
+    error: str
+
+    @property
+    def restarts(self) -> int:
+        """The number of watches that ended otherwise than in order."""
+        return sum(each.restarts for each in self.kinds)
+
+    @property
+    def age(self) -> float | None:
+        """The time in seconds for which nothing was heard of the kind longest silent; None where none is synced."""
+        ages = [each.age for each in self.kinds if each.age is not None and not each.unreadable]
+        return max(ages, default=None)
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One kind while it is followed."""
+
+    resource: ApiResource
+    task: asyncio.Task[None] | None = None
+    version: str = ""
+    """Where the watch goes on; empty where the kind must be listed."""
+    synced: bool = False
+    settled: bool = False
+    """Synced, or known to be unreadable."""
+    missing: bool = False
+    """The server has said that there is no such kind."""
+    connected: bool = False
+    heard: float | None = None
+    restarts: int = 0
+    lists: int = 0
+    error: str = ""
+    broken: set[tuple[str, str]] = field(default_factory=set)
+    """The objects that could not be taken in."""
+
+
+class Follower:
+    """Follows everything in a cluster that rules may ask for; `run` does so until it is cancelled."""
+
+    def __init__(
+        self,
+        client: Client,
+        inventory: LiveInventory,
+        policy: Policy,
+        *,
+        page_limit: int = PAGE_LIMIT,
+    ) -> None:
+        """Prepare; nothing is asked before `run`."""
+        self._client = client
+        self._inventory = inventory
+        self._page_limit = page_limit
+        self._pod_specs = policy.pod_specs
+        self._whole = kinds_read_whole(policy)
+        self._followed: dict[str, _Followed] = {}
+        self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
+        self._changed = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._discovered = False
+        self._error = ""
+        self._pauses: Iterator[float] = iter(())
+
+    @property
+    def synced(self) -> bool:
+        """Whether everything has been read once, but for what cannot be."""
+        return self._inventory.complete
+
+    def state(self) -> FollowState:
+        """Say how far the cluster is known, by kind."""
+        now, counts, unreadable = (
+            time.monotonic(),
+            self._inventory.counts(),
+            self._inventory.unreadable,
+        )
+        kinds = tuple(
+            KindState(
+                kind,
+                counts.get(kind, 0),
+                each.synced,
+                each.connected,
+                None if each.heard is None else now - each.heard,
+                each.restarts,
+                max(0, each.lists - 1),
+                unreadable.get(kind, ""),
+                each.error,
+            )
+            for kind, each in sorted(self._followed.items())
+        )
+        return FollowState(self.synced, self._inventory.count, kinds, self._error)
+
+    async def run(self) -> None:
+        """Follow the cluster until cancelled; what goes wrong is tried again and told in `state`."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._follow_kinds()
+        finally:
+            self._tasks = None
+            self._followed.clear()
+
+    def adopt(self, policy: Policy) -> None:
+        """Keep what another policy reads: what it changes is read again."""
+        pod_specs, whole = policy.pod_specs, kinds_read_whole(policy)
+        changed = self._whole ^ whole
+        changed |= {kind for kind, _ in self._pod_specs.items() ^ pod_specs.items()}
+        self._pod_specs, self._whole = pod_specs, whole
+        self._inventory.set_pod_specs(pod_specs)
+        for kind in sorted(changed & self._followed.keys()):
+            resource = self._followed[kind].resource
+            self._stop(kind)
+            self._start(resource)
+
+    # Which kinds
+
+    async def _follow_kinds(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                found = await discover(self._client)
+                self._adjust(found)
+            except ClusterError as error:
+                attempt += 1
+                self._error = str(error)
+                await asyncio.sleep(backoff(attempt))
+                continue
+            attempt, self._error = 0, ""
+            await self._wait_for_change()
+
+    async def _wait_for_change(self) -> None:
+        """Return when what is served may have changed; soon again, and then less often, after a change."""
+        if self._changed.is_set():
+            self._changed.clear()
+            self._pauses = iter(_AFTER_CHANGE)
+        pause = next(self._pauses, _DISCOVERY_SECONDS * random.uniform(1.0, 1.2))  # noqa: S311
+        try:
+            async with asyncio.timeout(pause):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(_AFTER_CHANGE[0])
+
+    def _adjust(self, found: Discovery) -> None:
+        """Follow what is served, and nothing else."""
+        served = {each.kind_id: each for each in found.preferred() if each.is_listable}
+        for kind in sorted(served):
+            if not is_followed(kind):
+                self._inventory.cannot_read(kind, "tidewaiter does not follow them")
+                continue
+            followed = self._followed.get(kind)
+            if followed is not None and (followed.missing or followed.resource != served[kind]):
+                self._stop(kind)
+                followed = None
+            if followed is None:
+                self._start(served[kind])
+        for kind, followed in list(self._followed.items()):
+            if kind not in served and followed.resource.group not in found.failed:
+                self._stop(kind)
+                self._inventory.can_read(kind)
+        self._discovered = True
+        self._check_synced()
+
+    def _start(self, resource: ApiResource) -> None:
+        if self._tasks is None:
+            return
+        followed = self._followed[resource.kind_id] = _Followed(resource)
+        self._inventory.cannot_read(resource.kind_id, "they have not been read yet")
+        name = f"follow {resource.kind_id}"
+        followed.task = self._tasks.create_task(self._follow(followed), name=name)
+
+    def _stop(self, kind: str) -> None:
+        followed = self._followed.pop(kind)
+        if followed.task is not None:
+            followed.task.cancel()
+        self._inventory.retain(kind, set())
+
+    def _check_synced(self) -> None:
+        if (
+            not self._inventory.complete
+            and self._discovered
+            and all(each.settled for each in self._followed.values())
+        ):
+            self._inventory.complete = True
+
+    # One kind
+
+    async def _follow(self, followed: _Followed) -> None:
+        """List and watch one kind until cancelled."""
+        attempt = 0
+        while True:
+            began = None
+            try:
+                if not followed.version:
+                    async with self._lists:
+                        await self._list(followed)
+                began = time.monotonic()
+                if await self._watch(followed):
+                    attempt, pause = 0, 0.0
+                else:
+                    attempt += 1
+                    pause = backoff(attempt)
+            except Refused as error:
+                attempt = _next(attempt, began)
+                pause = self._refused(followed, error, attempt)
+            except ClusterError as error:
+                attempt = _next(attempt, began)
+                followed.error = str(error)
+                pause = backoff(attempt)
+            except Exception as error:  # noqa: BLE001 - one kind's misfortune must not end the other watches
+                attempt += 1
+                _log.exception("following %s failed", followed.resource.kind_id)
+                followed.error, followed.version = f"{type(error).__name__}: {error}", ""
+                pause = backoff(attempt)
+            finally:
+                followed.connected = False
+            await asyncio.sleep(pause)
+
+    def _refused(self, followed: _Followed, error: Refused, attempt: int) -> float:
+        """Note an error of the server and return the seconds to wait."""
+        followed.error = str(error)
+        kind = followed.resource.kind_id
+        if error.status == _GONE:
+            followed.version = ""
+            return 0.0 if attempt == 1 else backoff(attempt)
+        lasting = error.status in _LASTING
+        if lasting or not followed.synced:
+            if lasting:
+                followed.version, followed.synced = "", False
+            reason = (
+                "the cluster does not let tidewaiter list them"
+                if error.status in {401, 403}
+                else f"the cluster answers with {error.status}"
+            )
+            self._inventory.cannot_read(kind, reason)
+            followed.settled = True
+            self._check_synced()
+        if error.status == 404:
+            followed.missing = True
+            self._changed.set()
+        return _SLOW_RETRY * random.uniform(0.5, 1.0) if lasting else backoff(attempt)  # noqa: S311
+
+    async def _list(self, followed: _Followed) -> None:
+        """Read all objects of a kind and forget what is no longer there."""
+        path = followed.resource.path()
+        seen: set[tuple[str, str]] = set()
+        broken: set[tuple[str, str]] = set()
+        version = ""
+        async for page in self._client.pages(path, self._page_limit, consistent=True):
+            if page.number == 0:
+                seen.clear()
+                broken.clear()
+            version = page.resource_version
+            for number, obj in enumerate(page.items):
+                place = self._take(followed, obj, broken)
+                if place is not None:
+                    seen.add(place)
+                if number % _TAKEN_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        self._inventory.retain(followed.resource.kind_id, seen)
+        if followed.resource.kind_id == _DEFINITION:
+            self._changed.set()
+        followed.version = version
+        followed.lists += 1
+        followed.broken = broken
+        followed.heard = time.monotonic()
+        followed.synced = followed.settled = True
+        followed.error = ""
+        self._tell_readable(followed)
+        self._check_synced()
+
+    async def _watch(self, followed: _Followed) -> bool:
+        """Take in what changes until the watch ends; tell whether it ended in order."""
+        if not followed.resource.is_watchable:
+            await asyncio.sleep(_SLOW_RETRY)
+            followed.version = ""
+            return True
+        seconds = _WATCH_SECONDS * random.uniform(1.0, 1.25)  # noqa: S311
+        start = time.monotonic()
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": followed.version,
+            "timeoutSeconds": str(int(seconds)),
+        }
+        lines = self._client.stream(followed.resource.path(), params, idle=_IDLE_SECONDS)
+        try:
+            followed.connected = True
+            async for line in lines:
+                if line:
+                    self._take_event(followed, line)
+        except ClusterError as error:
+            if (
+                not isinstance(error, Refused)
+                or error.status != _GONE
+                or followed.heard is not None
+            ):
+                followed.restarts += 1
+            raise
+        finally:
+            await lines.aclose()  # type: ignore[attr-defined]
+        in_order = time.monotonic() - start > 1.0
+        followed.restarts += not in_order
+        return in_order
+
+    def _take_event(self, followed: _Followed, line: bytes) -> None:
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            msg = f"the watch of {followed.resource.kind_id} broke off inside an event"
+            raise ClusterError(msg) from None
+        kind, obj = mapping(event).get("type"), mapping(mapping(event).get("object"))
+        if kind == "ERROR":
+            refused = Refused(text(obj.get("message")) or "the watch ended with an error")
+            code = obj.get("code")
+            refused.status = code if isinstance(code, int) else 500
+            raise refused
+        followed.heard, followed.error = time.monotonic(), ""
+        metadata = mapping(obj.get("metadata"))
+        if kind in {"ADDED", "MODIFIED"}:
+            before = len(followed.broken)
+            self._take(followed, obj, followed.broken)
+            if len(followed.broken) != before:
+                self._tell_readable(followed)
+        elif kind == "DELETED":
+            namespace, name = text(metadata.get("namespace")), text(metadata.get("name"))
+            self._inventory.remove(followed.resource.kind_id, namespace, name)
+            if (namespace, name) in followed.broken:
+                followed.broken.discard((namespace, name))
+                self._tell_readable(followed)
+        if kind != "BOOKMARK" and followed.resource.kind_id == _DEFINITION:
+            self._changed.set()
+        followed.version = text(metadata.get("resourceVersion")) or followed.version
+
+    def _take(
+        self, followed: _Followed, obj: dict[str, Any], broken: set[tuple[str, str]]
+    ) -> tuple[str, str] | None:
+        """Take in an object and return its place in the inventory, None where it is not kept."""
+        metadata = mapping(obj.get("metadata"))
+        namespace, name = text(metadata.get("namespace")), text(metadata.get("name"))
+        kind = followed.resource.kind_id
+        try:
+            content = kept(obj, self._pod_specs, self._whole)
+            if content is None:
+                self._inventory.remove(kind, namespace, name)
+                return None
+            resource = Resource(content, pod_specs=self._pod_specs)
+            self._inventory.put(resource)
+        except Exception:  # noqa: BLE001 - whatever a custom resource holds, the others must be followed
+            _log.exception("%s %s/%s could not be taken in", kind, namespace, name)
+            self._inventory.remove(kind, namespace, name)
+            broken.add((namespace, name))
+            return None
+        broken.discard((namespace, name))
+        return namespace_of(resource), resource.name
+
+    def _tell_readable(self, followed: _Followed) -> None:
+        kind = followed.resource.kind_id
+        if followed.broken:
+            self._inventory.cannot_read(kind, "not all of them could be taken in")
+        else:
+            self._inventory.can_read(kind)
+
+
+def _next(attempt: int, began: float | None) -> int:
+    """Count a failed attempt; a watch that held for a while ends what went wrong before it."""
+    held = began is not None and time.monotonic() - began > _STEADY_SECONDS
+    return 1 if held else attempt + 1
+
+
+async def read_once(
+    client: Client, policy: Policy, *, page_limit: int = 500
+) -> tuple[list[Resource], Mapping[str, str]]:
+    """Read what a follower would keep, once: the objects, and by kind why some are not known.
+
+    Raises ClusterError where the cluster cannot be asked at all.
+    """
+    found = await discover(client)
+    pod_specs, whole = policy.pod_specs, kinds_read_whole(policy)
+    objects: list[Resource] = []
+    unreadable: dict[str, str] = {}
+    at_once = asyncio.Semaphore(4)
+
+    async def read(resource: ApiResource) -> None:
+        rows: list[Resource] = []
+        try:
+            async with at_once:
+                async for page in client.pages(resource.path(), page_limit):
+                    if page.number == 0:
+                        rows.clear()
+                    for obj in page.items:
+                        content = kept(obj, pod_specs, whole)
+                        if content is not None:
+                            rows.append(Resource(content, pod_specs=pod_specs))
+        except Refused as error:
+            unreadable[resource.kind_id] = (
+                "the cluster does not let tidewaiter list them"
+                if error.status in {401, 403}
+                else f"the cluster answers with {error.status}"
+            )
+            return
+        objects.extend(rows)
+
+    async with asyncio.TaskGroup() as tasks:
+        for resource in found.preferred():
+            if not resource.is_listable:
+                continue
+            if is_followed(resource.kind_id):
+                tasks.create_task(read(resource))
+            else:
+                unreadable[resource.kind_id] = "tidewaiter does not follow them"
+    objects.sort(key=lambda each: (each.kind_id, namespace_of(each), each.name))
+    return objects, unreadable
