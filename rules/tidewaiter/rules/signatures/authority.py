@@ -8,7 +8,7 @@ here knows of its language.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,20 @@ from tidewaiter.rules.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from re import Pattern
+
+PREDICATE_TYPES: Mapping[str, str] = {
+    "custom": "https://cosign.sigstore.dev/attestation/v1",
+    "cyclonedx": "https://cyclonedx.org/bom",
+    "link": "https://in-toto.io/Link/v1",
+    "openvex": "https://openvex.dev/ns",
+    "slsaprovenance": "https://slsa.dev/provenance/v0.2",
+    "slsaprovenance02": "https://slsa.dev/provenance/v0.2",
+    "slsaprovenance1": "https://slsa.dev/provenance/v1",
+    "spdx": "https://spdx.dev/Document",
+    "spdxjson": "https://spdx.dev/Document",
+    "vuln": "https://cosign.sigstore.dev/attestation/vuln/v1",
+}
+"""The short names that cosign has for predicate types."""
 
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type by which a bundle is a signature; any other makes it an attestation."""
@@ -205,6 +219,10 @@ class AnyOf:
 
     parts: tuple[Authorities, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse no parts at all."""
+        _check_parts(self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
@@ -212,13 +230,39 @@ class AllOf:
 
     parts: tuple[Authorities, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse no parts at all."""
+        _check_parts(self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """So many of the parts are needed."""
+    """So many of the parts are needed, each another authority."""
 
     count: int
     parts: tuple[Authorities, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a count that cannot be reached or asks nothing, and a part that would count twice."""
+        _check_parts(self.parts)
+        if not 1 <= self.count <= len(self.parts):
+            raise InputError(f"{self.count} of {len(self.parts)} authorities cannot be asked for")
+        signers = [_without_name(part) for part in self.parts]
+        if any(signer in signers[:at] for at, signer in enumerate(signers)):
+            raise InputError("an authority stands twice among those of which some must sign")
+
+
+def _check_parts(parts: tuple[Authorities, ...]) -> None:
+    if not parts:
+        raise InputError("no authority is named")
+
+
+def _without_name(part: Authorities) -> object:
+    if isinstance(part, KeyAuthority):
+        return "".join(part.key.split())
+    if isinstance(part, AnyOf | AllOf | AtLeast):
+        return part
+    return replace(part, name="")
 
 
 Authorities = Authority | AnyOf | AllOf | AtLeast
@@ -244,7 +288,8 @@ class ImageRequirement:
 
     `authorities` is None where only attestations are asked. `annotations` must stand in a signature
     that is to count. `same_reference` demands that the signed `docker-reference` is the repository
-    that is asked for, which a mirror breaks and a bundle does not have.
+    that is asked for, which a mirror breaks and a bundle does not have. `signature_repository` is
+    where signatures are kept if not beside the image (cosign's COSIGN_REPOSITORY).
     """
 
     authorities: Authorities | None
@@ -252,3 +297,14 @@ class ImageRequirement:
     attestations: tuple[AttestationRequirement, ...] = ()
     target: Target = "index"
     same_reference: bool = False
+    signature_repository: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a requirement that asks nothing, and an attestation that nobody may sign."""
+        if self.authorities is None:
+            if not self.attestations:
+                raise InputError("an image must be asked for a signature or an attestation")
+            for attestation in self.attestations:
+                if attestation.authorities is None:
+                    msg = f"nobody is named who may sign {attestation.predicate_type}"
+                    raise InputError(msg)

@@ -1,0 +1,235 @@
+"""What a client knows to show to registries: Docker's configuration, helpers, pull secrets.
+
+https://github.com/docker/cli/blob/master/man/docker-config-json.5.md
+https://kubernetes.io/docs/concepts/containers/images/#config-json
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from tidewaiter.rules.errors import InputError, RegistryError
+from tidewaiter.rules.manifest.image import DOCKER_HUB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HELPER_TIMEOUT = 30.0
+_HUB_SERVER = "https://index.docker.io/v1/"
+_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_NO_CREDENTIALS = "credentials not found in native keychain"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user name and password, or an identity token that is exchanged for others (OAuth 2)."""
+
+    username: str
+    password: str = field(repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+class Keychain:
+    """Logins by registry, the first source that knows one first."""
+
+    def __init__(self, sources: Sequence[DockerConfig] = ()) -> None:
+        """Ask these sources in turn."""
+        self._sources = tuple(sources)
+
+    async def login(self, registry: str, repository: str) -> Login | None:
+        """Return what to show for a repository, or None to come as nobody.
+
+        Raises RegistryError where a credential helper fails.
+        """
+        for source in self._sources:
+            found = await source.login(registry, repository)
+            if found is not None:
+                return found
+        return None
+
+
+class DockerConfig:
+    """One `config.json`, or the like of it in a Secret."""
+
+    def __init__(self, document: object, file: str = "") -> None:
+        """Take the parsed file. Raises InputError where its shape is another."""
+        if not isinstance(document, dict):
+            raise InputError("a Docker configuration must be an object", file=file)
+        self._file = file
+        self._auths = _logins(_object(document, "auths", file), file)
+        self._helpers = _object(document, "credHelpers", file)
+        store = document.get("credsStore") or ""
+        for helper in (store, *self._helpers.values()):
+            if not isinstance(helper, str) or not _is_helper(helper, allow_empty=True):
+                raise InputError(f"{helper!r} is no name of a credential helper", file=file)
+        self._store: str = store
+
+    async def login(self, registry: str, repository: str) -> Login | None:
+        """Return the login of the most exact entry."""
+        best, found = -1, None
+        for (host, path), login in self._auths.items():
+            exactness = _exactness(host, path, registry, repository)
+            if exactness > best:
+                best, found = exactness, login
+        for server, helper in self._helpers.items():
+            if _exactness(*_place(server), registry, repository) >= 0 and helper:
+                return await self._ask(helper, registry)
+        if found is None and self._store:
+            return await self._ask(self._store, registry)
+        return found
+
+    async def _ask(self, helper: str, registry: str) -> Login | None:
+        """Speak the protocol of docker-credential-helpers: the server on stdin, JSON on stdout.
+
+        https://github.com/docker/docker-credential-helpers
+        """
+        program = f"docker-credential-{helper}"
+        server = _HUB_SERVER if registry == DOCKER_HUB else registry
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program,
+                "get",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise RegistryError(f"{program} cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(HELPER_TIMEOUT):
+                output, problem = await process.communicate(server.encode())
+        except TimeoutError:
+            raise RegistryError(f"{program} has not ended after {HELPER_TIMEOUT:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            said = (output or problem).decode("utf-8", "replace").strip()
+            if _NO_CREDENTIALS in said:
+                return None
+            # What a helper prints may hold what it should keep.
+            raise RegistryError(f"{program} ended with code {process.returncode}")
+        return _helper_login(program, output)
+
+
+def _helper_login(program: str, output: bytes) -> Login:
+    try:
+        answer = json.loads(output)
+        username, secret = answer["Username"], answer["Secret"]
+    except (ValueError, TypeError, KeyError):
+        raise RegistryError(f"{program} printed no credentials") from None
+    if not isinstance(username, str) or not isinstance(secret, str):
+        raise RegistryError(f"{program} printed no credentials")
+    if username == "<token>":
+        return Login("", "", secret)
+    return Login(username, secret)
+
+
+def pull_secret(data: Mapping[str, str], file: str = "") -> DockerConfig:
+    """Read the `data` of a Secret of type kubernetes.io/dockerconfigjson or dockercfg (base64)."""
+    for key in (".dockerconfigjson", ".dockercfg"):
+        if key in data:
+            try:
+                document = json.loads(base64.b64decode(data[key], validate=True))
+            except (ValueError, binascii.Error):
+                raise InputError(f"{key} is no JSON in base64", file=file) from None
+            return DockerConfig(document if key == ".dockerconfigjson" else {"auths": document})
+    raise InputError("the Secret has neither .dockerconfigjson nor .dockercfg", file=file)
+
+
+def read_docker_config(path: str) -> DockerConfig:
+    """Read a configuration file. Raises InputError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return DockerConfig(json.load(file), path)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
+    except ValueError:
+        raise InputError("is no JSON", file=path) from None
+
+
+def usual_keychain(environment: Mapping[str, str] | None = None) -> Keychain:
+    """Return what docker, podman and skopeo would use here."""
+    known = os.environ if environment is None else environment
+    home = known.get("HOME", "")
+    stated = [known.get("REGISTRY_AUTH_FILE", "")]
+    if runtime := known.get("XDG_RUNTIME_DIR"):
+        stated.append(f"{runtime}/containers/auth.json")
+    folder = known.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
+    if folder:
+        stated.append(f"{folder}/config.json")
+    return Keychain([read_docker_config(path) for path in stated if path and os.path.exists(path)])
+
+
+def _object(document: dict[str, Any], key: str, file: str) -> dict[str, Any]:
+    value = document.get(key) or {}
+    if not isinstance(value, dict):
+        raise InputError(f"{key} must be an object", file=file)
+    return value
+
+
+def _logins(auths: dict[str, Any], file: str) -> dict[tuple[str, str], Login]:
+    logins = {}
+    for server, entry in auths.items():
+        if not isinstance(entry, dict):
+            raise InputError(f"the entry of {server} must be an object", file=file)
+        login = _login(server, entry, file)
+        if login is not None:
+            logins[_place(server)] = login
+    return logins
+
+
+def _login(server: str, entry: dict[str, Any], file: str) -> Login | None:
+    token = entry.get("identitytoken") or ""
+    if entry.get("auth"):
+        try:
+            pair = base64.b64decode(entry["auth"], validate=True).decode()
+        except (ValueError, TypeError):
+            raise InputError(f"the auth of {server} is no base64", file=file) from None
+        username, colon, password = pair.rstrip("\0").partition(":")
+        if not colon:
+            raise InputError(f"the auth of {server} is no user name and password", file=file)
+        return Login(username, password, str(token))
+    if token:
+        return Login("", "", str(token))
+    if entry.get("username"):
+        return Login(str(entry["username"]), str(entry.get("password") or ""))
+    return None
+
+
+def _place(server: str) -> tuple[str, str]:
+    """Return host and path of an entry, which may be a URL with the version of an old interface."""
+    bare = server.partition("://")[2] if "://" in server else server
+    host, _, path = bare.partition("/")
+    path = path.strip("/")
+    return (DOCKER_HUB if host in _HUB_HOSTS else host), ("" if path in {"v1", "v2"} else path)
+
+
+def _exactness(host: str, path: str, registry: str, repository: str) -> int:
+    """Say how well an entry fits a repository: the length of its path, -1 where it does not."""
+    if host != registry:
+        ours, theirs = host.split("."), registry.split(".")
+        fits = len(ours) == len(theirs) and all(map(fnmatchcase, theirs, ours))
+        if not fits:
+            return -1
+    if path and repository != path and not repository.startswith(f"{path}/"):
+        return -1
+    return 2 * len(path) + (host == registry)
+
+
+def _is_helper(name: str, *, allow_empty: bool) -> bool:
+    """A helper's name becomes part of a program's: no folder may be in it."""
+    return all(char.isalnum() or char in "-_." for char in name) and bool(name or allow_empty)

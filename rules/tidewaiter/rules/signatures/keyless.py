@@ -1,0 +1,388 @@
+"""Signatures whose signer is an identity, and log entries, verified by the `sigstore` library.
+
+https://docs.sigstore.dev/about/security/ The library checks the certificate's chain at the signed time,
+its certificate transparency stamp, the log entry's inclusion or promise, and that the entry is about this
+very signature. It does not check what the signed statement is about; `verify` does that.
+
+cosign 2 keeps a log's promise without the proof of inclusion that the library's own bundles demand. For
+those the two classes at the end take the promise alone, as cosign does; all else stays the library's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.serialization import Encoding
+from sigstore._internal.trust import KeyringPurpose
+from sigstore.errors import Error, VerificationError
+from sigstore.models import Bundle, ClientTrustConfig, TransparencyLogEntry
+from sigstore.models import TrustedRoot as Root
+from sigstore.verify import Verifier
+from sigstore_models.bundle.v1 import Bundle as BundleMessage
+from sigstore_models.rekor.v1 import TransparencyLogEntry as EntryMessage
+
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.signatures.authority import CLAIMS
+from tidewaiter.rules.signatures.keys import PublicKey, known_key, read_der_key, read_public_key
+from tidewaiter.rules.signatures.statement import IN_TOTO, BadSignature, unbase64
+from tidewaiter.rules.signatures.strict_json import MalformedJson, read_object
+from tidewaiter.rules.signatures.trust import Signer, Undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tidewaiter.rules.signatures.authority import Identity, KeylessAuthority, TrustedRoot
+    from tidewaiter.rules.signatures.candidate import Candidate
+
+ROOT_AGE = 24 * 3600.0
+"""Seconds after which a trust root that comes by TUF is asked for again."""
+FAILURE_AGE = 60.0
+"""Seconds for which a trust root that could not be had is not asked for again."""
+_SUBJECT_OTHER_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
+_ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+_ISSUER_OLD = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
+_NOT_DER = frozenset(f"1.3.6.1.4.1.57264.1.{number}" for number in range(1, 7))
+
+
+def check_keyless(authority: KeylessAuthority, candidate: Candidate) -> Signer:
+    """Return which identity has signed. Raises BadSignature and Undecided."""
+    if not candidate.certificates:
+        raise BadSignature("it brings no certificate")
+    if not candidate.bundle_entries and candidate.log_entry is None:
+        raise BadSignature("it has no transparency log entry, which is demanded")
+    root = _root(authority.trusted_root)
+    identities = _Identities(authority.identities)
+    try:
+        if candidate.bundle:
+            bundle = Bundle.from_json(candidate.bundle)
+        else:
+            bundle = _annotated_bundle(candidate)
+        verifier = Verifier(trusted_root=root)
+        if candidate.is_envelope:
+            kind, payload = verifier.verify_dsse(bundle, identities)
+        else:
+            verifier.verify_artifact(candidate.payload, bundle, identities)
+            kind, payload = IN_TOTO, candidate.payload
+    except BadSignature:
+        raise
+    except (Error, VerificationError) as error:
+        raise BadSignature(_brief(error)) from None
+    except Exception as error:  # noqa: BLE001 - whatever the library trips over, it is not a yes
+        raise BadSignature(f"cannot be verified: {_brief(error)}") from None
+    if kind != IN_TOTO or payload != candidate.payload:
+        raise BadSignature("the bundle reads differently to the library")
+    return Signer(identities.shown, _promised_time(bundle))
+
+
+def check_logged(
+    trusted_root: TrustedRoot, candidate: Candidate, key: PublicKey, signature: bytes
+) -> datetime | None:
+    """Check that a log has an entry of a signature made with a key or with a certificate's key.
+
+    Returns the time that the log has signed, if it has. Raises BadSignature and Undecided.
+    """
+    if not candidate.bundle_entries and candidate.log_entry is None:
+        raise BadSignature("it has no transparency log entry, which is demanded")
+    if len(candidate.bundle_entries) > 1:
+        raise BadSignature("it has more than one transparency log entry")
+    root = _root(trusted_root)
+    try:
+        if candidate.log_entry is not None:
+            message = EntryMessage.from_json(json.dumps(_entry_message(candidate.log_entry)))
+            entry: TransparencyLogEntry = _PromisedEntry(message)
+        else:
+            message = EntryMessage.from_json(json.dumps(candidate.bundle_entries[0]))
+            entry = TransparencyLogEntry(message)
+        entry._verify(root.rekor_keyring(KeyringPurpose.VERIFY))  # noqa: SLF001
+        _check_body(message.canonicalized_body, candidate, key, signature)
+    except BadSignature:
+        raise
+    except (Error, VerificationError) as error:
+        raise BadSignature(f"its log entry is not valid: {_brief(error)}") from None
+    except Exception as error:  # noqa: BLE001 - whatever the library trips over, it is not a yes
+        raise BadSignature(f"its log entry cannot be verified: {_brief(error)}") from None
+    if message.inclusion_promise is None or not message.integrated_time:
+        return None
+    return datetime.fromtimestamp(message.integrated_time, UTC)
+
+
+class _Identities:
+    """A verification policy of the library: the certificate must be of one of these identities."""
+
+    def __init__(self, identities: Sequence[Identity]) -> None:
+        self._identities = identities
+        self.shown = ""
+
+    def verify(self, cert: x509.Certificate) -> None:
+        """Raise VerificationError where no identity fits."""
+        subjects, issuer = _subjects(cert), _issuer(cert)
+        for identity in self._identities:
+            for subject in subjects:
+                if (
+                    issuer
+                    and identity.issuer.matches(issuer)
+                    and identity.subject.matches(subject)
+                    and all(
+                        (claim := _extension(cert, CLAIMS[name])) and wanted.matches(claim)
+                        for name, wanted in identity.claims
+                    )
+                ):
+                    self.shown = f"{subject} (issuer {issuer})"
+                    return
+        shown = f"{', '.join(subjects) or 'nobody'} (issuer {issuer or 'none'})"
+        raise VerificationError(f"signed by {shown}, which is no identity that may sign")
+
+
+def _subjects(cert: x509.Certificate) -> list[str]:
+    try:
+        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    found = []
+    for name in names:
+        if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier):
+            found.append(name.value)
+        elif isinstance(name, x509.OtherName) and name.type_id == _SUBJECT_OTHER_NAME:
+            found.append(asn1.decode_der(str, name.value))
+    return found
+
+
+def _issuer(cert: x509.Certificate) -> str:
+    return _extension(cert, _ISSUER.dotted_string) or _extension(cert, _ISSUER_OLD.dotted_string)
+
+
+def _extension(cert: x509.Certificate, oid: str) -> str:
+    """Return what Fulcio wrote into an extension, empty where it is absent."""
+    try:
+        value = cert.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid)).value
+    except x509.ExtensionNotFound:
+        return ""
+    if not isinstance(value, x509.UnrecognizedExtension):
+        return ""
+    return value.value.decode() if oid in _NOT_DER else asn1.decode_der(str, value.value)
+
+
+_roots: dict[TrustedRoot, tuple[float, Root | Undecided]] = {}
+_roots_lock = threading.Lock()
+
+
+def _root(stated: TrustedRoot) -> Root:
+    """Return a trust root, kept for a day. Raises InputError and Undecided."""
+    with _roots_lock:
+        until, kept = _roots.get(stated, (0.0, None))
+        if kept is None or time.monotonic() >= until:
+            try:
+                kept = _read_root(stated) if stated.text else _fetch_root(stated)
+                until = time.monotonic() + ROOT_AGE
+            except Undecided as error:
+                kept, until = error, time.monotonic() + FAILURE_AGE
+            if len(_roots) > 64:
+                _roots.clear()
+            _roots[stated] = (until, kept)
+    if isinstance(kept, Undecided):
+        raise Undecided(kept.message)
+    return kept
+
+
+def _read_root(stated: TrustedRoot) -> Root:
+    descriptor, path = tempfile.mkstemp(suffix=".json")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(stated.text)
+        root = Root.from_file(path)
+        # Verifying with it must not be what finds out that it is incomplete.
+        Verifier(trusted_root=root)
+    except (Error, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"the trust root cannot be used: {_brief(error)}") from None
+    finally:
+        Path(path).unlink(missing_ok=True)
+    return root
+
+
+def _fetch_root(stated: TrustedRoot) -> Root:
+    where = stated.tuf_url or "the public-good instance"
+    try:
+        if not stated.tuf_url:
+            return ClientTrustConfig.production(offline=stated.offline).trusted_root
+        with tempfile.TemporaryDirectory() as folder:
+            first = None
+            if stated.tuf_root:
+                first = Path(folder) / "root.json"
+                first.write_text(stated.tuf_root, encoding="utf-8")
+            return ClientTrustConfig.from_tuf(stated.tuf_url, stated.offline, first).trusted_root
+    except Exception as error:  # noqa: BLE001 - TUF and its HTTP library share no base
+        raise Undecided(f"the trust root of {where} cannot be had: {_brief(error)}") from None
+
+
+def _check_body(body: bytes, candidate: Candidate, key: PublicKey, signature: bytes) -> None:
+    """Check that an entry records this message, this signature and this key."""
+    try:
+        document = read_object(body)
+        kind = f"{document['kind']}/{document['apiVersion']}"
+        recorded = _RECORDED[kind](document["spec"])
+    except MalformedJson as error:
+        raise BadSignature(f"its log entry {error}") from None
+    except KeyError as error:
+        raise BadSignature(f"its log entry is not supported or lacks {error}") from None
+    except (TypeError, AttributeError, IndexError):
+        raise BadSignature("its log entry is malformed") from None
+    what, algorithm, digest, signers = recorded
+    hashed = {"message": candidate.message, "payload": candidate.payload}[what]
+    name = algorithm.lower().replace("sha2_", "sha")
+    if name not in {"sha256", "sha384", "sha512"} or hashlib.new(name, hashed).digest() != digest:
+        raise BadSignature("its log entry is of another payload")
+    if (signature, key.der) not in [(made, _key_of(who)) for made, who in signers]:
+        raise BadSignature("its log entry is of another signature or key")
+
+
+Recorded = tuple[str, str, bytes, list[tuple[bytes, bytes]]]
+
+
+def _hashedrekord_1(spec: Mapping[str, Any]) -> Recorded:
+    hashed, signed = spec["data"]["hash"], spec["signature"]
+    signer = (_bytes(signed["content"]), _bytes(signed["publicKey"]["content"]))
+    return "message", hashed["algorithm"], bytes.fromhex(hashed["value"]), [signer]
+
+
+def _hashedrekord_2(spec: Mapping[str, Any]) -> Recorded:
+    inner = spec["hashedRekordV002"]
+    return (
+        "message",
+        inner["data"]["algorithm"],
+        _bytes(inner["data"]["digest"]),
+        [_signer_2(inner["signature"])],
+    )
+
+
+def _dsse_1(spec: Mapping[str, Any]) -> Recorded:
+    hashed = spec["payloadHash"]
+    signers = [(_bytes(one["signature"]), _bytes(one["verifier"])) for one in spec["signatures"]]
+    return "payload", hashed["algorithm"], bytes.fromhex(hashed["value"]), signers
+
+
+def _dsse_2(spec: Mapping[str, Any]) -> Recorded:
+    inner = spec["dsseV002"]
+    hashed = inner["payloadHash"]
+    signers = [_signer_2(one) for one in inner["signatures"]]
+    return "payload", hashed["algorithm"], _bytes(hashed["digest"]), signers
+
+
+_RECORDED = {
+    "hashedrekord/0.0.1": _hashedrekord_1,
+    "hashedrekord/0.0.2": _hashedrekord_2,
+    "dsse/0.0.1": _dsse_1,
+    "dsse/0.0.2": _dsse_2,
+}
+
+
+def _signer_2(signed: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    verifier = signed["verifier"]
+    material = verifier.get("publicKey") or verifier["x509Certificate"]
+    return _bytes(signed["content"]), _bytes(material["rawBytes"])
+
+
+def _bytes(text: str) -> bytes:
+    return unbase64(text, "its log entry")
+
+
+def _key_of(recorded: bytes) -> bytes:
+    """Return the SPKI of a key or certificate, PEM or DER, that a log has recorded."""
+    try:
+        if recorded.startswith(b"-----BEGIN CERTIFICATE"):
+            return known_key(x509.load_pem_x509_certificate(recorded).public_key()).der
+        if recorded.startswith(b"-----BEGIN"):
+            return read_public_key(recorded.decode()).der
+        try:
+            return read_der_key(recorded).der
+        except InputError:
+            return known_key(x509.load_der_x509_certificate(recorded).public_key()).der
+    except (InputError, ValueError):
+        raise BadSignature("its log entry has a key that cannot be read") from None
+
+
+def _promised_time(bundle: Bundle) -> float | None:
+    moment = bundle.log_entry._inner.integrated_time  # noqa: SLF001
+    return float(moment) if moment else None
+
+
+def _annotated_bundle(candidate: Candidate) -> Bundle:
+    """Make the library's bundle of what cosign 2 keeps in annotations."""
+    if candidate.log_entry is None or len(candidate.signatures) != 1:
+        raise BadSignature("it has no transparency log entry, which is demanded")
+    signature = base64.b64encode(candidate.signatures[0]).decode()
+    certificate = candidate.certificates[0].public_bytes(Encoding.DER)
+    document: dict[str, Any] = {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {
+            "certificate": {"rawBytes": base64.b64encode(certificate).decode()},
+            "tlogEntries": [_entry_message(candidate.log_entry)],
+        },
+    }
+    if candidate.is_envelope:
+        document["dsseEnvelope"] = {
+            "payload": base64.b64encode(candidate.payload).decode(),
+            "payloadType": IN_TOTO,
+            "signatures": [{"sig": signature}],
+        }
+    else:
+        document["messageSignature"] = {"signature": signature}
+    return _AnnotatedBundle(BundleMessage.from_json(json.dumps(document)))
+
+
+def _entry_message(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry that an annotation holds as the library's message. Raises BadSignature."""
+    try:
+        payload = entry["Payload"]
+        body = read_object(unbase64(payload["body"], "the log entry's body"))
+        return {
+            "logIndex": str(int(payload["logIndex"])),
+            "logId": {"keyId": base64.b64encode(bytes.fromhex(payload["logID"])).decode()},
+            "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
+            "integratedTime": str(int(payload["integratedTime"])),
+            "inclusionPromise": {"signedEntryTimestamp": entry["SignedEntryTimestamp"]},
+            "canonicalizedBody": payload["body"],
+        }
+    except MalformedJson as error:
+        raise BadSignature(f"the log entry's body {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, BadSignature):
+            raise
+        raise BadSignature("its log entry is malformed") from None
+
+
+class _PromisedEntry(TransparencyLogEntry):
+    """An entry with the log's signed promise and without a proof of inclusion."""
+
+    def _validate(self) -> None:
+        if self._inner.inclusion_promise is None or not self._inner.integrated_time:
+            raise VerificationError("the log entry has no promise of the log")
+
+    def _verify(self, keyring: Any) -> None:
+        self._verify_set(keyring)
+
+
+class _AnnotatedBundle(Bundle):
+    """A bundle whose entry is a `_PromisedEntry`."""
+
+    def _verify(self) -> None:
+        material = self._inner.verification_material
+        if material.certificate is None or len(material.tlog_entries) != 1:
+            raise VerificationError("the signature has no certificate or no log entry")
+        self._signing_certificate = x509.load_der_x509_certificate(material.certificate.raw_bytes)
+        self._log_entry = _PromisedEntry(material.tlog_entries[0])
+
+
+def _brief(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,153 @@
+"""Answer a registry's challenge: a token for one repository, or a user name and password.
+
+https://distribution.github.io/distribution/spec/auth/token/ and .../auth/oauth/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from tidewaiter.rules.signatures.challenge import challenges
+from tidewaiter.rules.signatures.registry_errors import AccessDenied, BadAnswer, Unreachable
+from tidewaiter.rules.signatures.strict_json import MalformedJson, read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidewaiter.rules.signatures.challenge import Challenge
+    from tidewaiter.rules.signatures.credentials import Keychain, Login
+    from tidewaiter.rules.signatures.transport import Answer, Transport, Trust
+
+TOKEN_LIMIT = 1024 * 1024
+TOKEN_LIFE = 60.0
+"""Seconds that a token lives which does not say so; the specification's minimum."""
+_CLIENT = "tidewaiter"
+_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    headers: Mapping[str, str]
+    until: float
+
+
+class Logins:
+    """What has been shown with success, by registry and repository."""
+
+    def __init__(self, transport: Transport, keychain: Keychain) -> None:
+        """Ask for tokens by this transport, as whoever the keychain knows."""
+        self._transport = transport
+        self._keychain = keychain
+        self._known: dict[tuple[str, str], _Kept] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    def kept(self, registry: str, repository: str) -> Mapping[str, str]:
+        """Return the headers that still hold for a repository."""
+        known = self._known.get((registry, repository))
+        return known.headers if known is not None and time.monotonic() < known.until else {}
+
+    async def answer(
+        self,
+        answer: Answer,
+        registry: str,
+        repository: str,
+        url: str,
+        *,
+        refused: Mapping[str, str],
+    ) -> Mapping[str, str] | None:
+        """Return the headers that answer a challenge, or None where there is nothing to show.
+
+        `refused` are those that the challenge came in spite of: they are not tried again.
+        """
+        key = (registry, repository)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            kept = self.kept(registry, repository)
+            if kept and kept != refused:
+                return kept
+            self._known.pop(key, None)
+            login = await self._keychain.login(registry, repository)
+            for challenge in challenges(answer.headers.get("www-authenticate", "")):
+                if challenge.scheme == "bearer":
+                    found = await self._token(challenge, answer, repository, url, login)
+                elif challenge.scheme == "basic" and login is not None and login.username:
+                    found = _Kept({"Authorization": login.basic}, time.monotonic() + 3600)
+                else:
+                    continue
+                if found.headers == refused:
+                    return None
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                self._known[key] = found
+                return found.headers
+        return None
+
+    async def _token(
+        self,
+        challenge: Challenge,
+        answer: Answer,
+        repository: str,
+        url: str,
+        login: Login | None,
+    ) -> _Kept:
+        registry = urlsplit(url)
+        realm = challenge.parameters.get("realm", "")
+        place = urlsplit(realm)
+        if place.scheme not in {"https", "http"} or not place.hostname or place.username:
+            raise BadAnswer(f"{registry.netloc} names no place where tokens are had")
+        if place.scheme == "http" and registry.scheme == "https":
+            raise BadAnswer(f"{registry.netloc} wants tokens to be had by plain HTTP")
+        same = (place.scheme, place.netloc) == (registry.scheme, registry.netloc)
+        elsewhere: Trust = "public" if answer.peer == "forbidden" else answer.peer
+        trust: Trust = "named" if same else elsewhere
+        asked = {
+            "service": challenge.parameters.get("service", ""),
+            "scope": challenge.parameters.get("scope") or f"repository:{repository}:pull",
+        }
+        given = await self._ask(realm, asked, login, trust)
+        if given.status in {400, 401, 403}:
+            raise AccessDenied(f"{place.netloc} gives no token for {repository}")
+        if given.status != 200:
+            raise Unreachable(f"{place.netloc} answers {given.status} to a request for a token")
+        return _kept_token(given, place.netloc)
+
+    async def _ask(
+        self, realm: str, asked: dict[str, str], login: Login | None, trust: Trust
+    ) -> Answer:
+        if login is not None and login.identity_token:
+            form = {
+                **asked,
+                "grant_type": "refresh_token",
+                "refresh_token": login.identity_token,
+                "client_id": _CLIENT,
+            }
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return await self._transport.send(
+                "POST",
+                realm,
+                headers,
+                trust=trust,
+                limit=TOKEN_LIMIT,
+                content=urlencode(form).encode(),
+            )
+        query = urlencode({name: value for name, value in asked.items() if value})
+        url = f"{realm}{'&' if '?' in realm else '?'}{query}"
+        headers = {"Authorization": login.basic} if login is not None else {}
+        return await self._transport.send("GET", url, headers, trust=trust, limit=TOKEN_LIMIT)
+
+
+def _kept_token(given: Answer, place: str) -> _Kept:
+    try:
+        document: dict[str, Any] = read_object(given.body)
+    except MalformedJson as error:
+        raise BadAnswer(f"{place}: the answer with a token {error}") from None
+    token = document.get("token") or document.get("access_token")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise BadAnswer(f"{place} answers without a token")
+    life = document.get("expires_in")
+    seconds = float(life) if isinstance(life, int | float) and life > 0 else TOKEN_LIFE
+    # A token that ends while a request is under way would cost a round more.
+    return _Kept({"Authorization": f"Bearer {token}"}, time.monotonic() + min(seconds, 3600) * 0.8)

@@ -1,0 +1,187 @@
+"""One HTTP request to a registry: a bounded answer, or one of the errors of `registry_errors`.
+
+There are no cookies, no proxies, no compression and no redirects here. Each reach has connections of its own,
+so that a host which a registry names is never served by a connection opened for the user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import httpcore
+
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.signatures.addresses import GuardedNetwork, reach
+from tidewaiter.rules.signatures.registry_errors import BadAnswer, Unreachable
+from tidewaiter.rules.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidewaiter.rules.signatures.addresses import Reach
+
+Trust = Literal["named", "public", "private", "loopback"]
+"""Who names a host: the user (`named`), or a registry that has itself an address of this reach."""
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 10.0
+CALL_TIMEOUT = 20.0
+"""Seconds for one request with its whole answer, which a slow trickle of bytes cannot lengthen."""
+CONNECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, its body read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    peer: Reach
+    """Where the answer came from."""
+
+
+class Transport:
+    """Connections to registries."""
+
+    def __init__(self, *, certificates: str = "", loopback: bool = True) -> None:
+        """Trust these authorities (PEM) beside the system's; `loopback` may be spoken to if named."""
+        self._certificates = certificates
+        self._loopback = loopback
+        self._pools: dict[Trust, httpcore.AsyncConnectionPool] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            await pool.aclose()
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        trust: Trust,
+        limit: int,
+        content: bytes = b"",
+    ) -> Answer:
+        """Send a request and read at most `limit` bytes of its answer."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await self._send(method, url, headers, trust, limit, content)
+        except TimeoutError:
+            raise Unreachable(f"{_host(url)} has not answered after {CALL_TIMEOUT:g} s") from None
+        except httpcore.TimeoutException:
+            raise Unreachable(f"{_host(url)} does not answer in time") from None
+        except httpcore.UnsupportedProtocol:
+            raise BadAnswer(f"{_shown(url)} is no address of a registry") from None
+        except httpcore.ProtocolError as error:
+            raise Unreachable(f"{_host(url)} does not speak HTTP here: {error}") from None
+        except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
+            raise Unreachable(f"{_host(url)} cannot be reached: {_reason(error)}") from None
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        trust: Trust,
+        limit: int,
+        content: bytes,
+    ) -> Answer:
+        all_headers = [
+            (b"Host", httpcore.URL(url).origin.host + _port(url)),
+            (b"User-Agent", f"tidewaiter/{__version__}".encode()),
+            (b"Accept-Encoding", b"identity"),
+            *((name.encode(), value.encode()) for name, value in headers.items()),
+        ]
+        if content:
+            all_headers.append((b"Content-Length", str(len(content)).encode()))
+        timeouts = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT}
+        pool = self._pool(trust)
+        async with pool.stream(
+            method,
+            url,
+            headers=all_headers,
+            content=content or None,
+            extensions={"timeout": timeouts},
+        ) as response:
+            answered = {
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in response.headers
+            }
+            if answered.get("content-encoding", "identity") not in {"identity", ""}:
+                raise BadAnswer(f"{_host(url)} answers compressed, which was not asked for")
+            peer = _peer(response)
+            body = bytearray()
+            async for piece in response.aiter_stream():
+                body += piece
+                if len(body) > limit:
+                    raise BadAnswer(f"{_shown(url)} has more than {limit} bytes, the limit")
+            return Answer(response.status, answered, bytes(body), peer)
+
+    def _pool(self, trust: Trust) -> httpcore.AsyncConnectionPool:
+        if trust not in self._pools:
+            self._pools[trust] = httpcore.AsyncConnectionPool(
+                ssl_context=self._context(),
+                max_connections=CONNECTIONS,
+                max_keepalive_connections=CONNECTIONS,
+                keepalive_expiry=20.0,
+                network_backend=GuardedNetwork(self._permitted(trust)),
+            )
+        return self._pools[trust]
+
+    def _permitted(self, trust: Trust) -> frozenset[Reach]:
+        if trust == "named":
+            named: set[Reach] = {"public", "private"}
+            return frozenset(named | {"loopback"} if self._loopback else named)
+        return frozenset({"public", trust})
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            if self._certificates:
+                try:
+                    self._tls.load_verify_locations(cadata=self._certificates)
+                except (ssl.SSLError, ValueError):
+                    raise InputError("the registry's authorities are no PEM certificates") from None
+        return self._tls
+
+
+def _peer(response: httpcore.Response) -> Reach:
+    stream = response.extensions.get("network_stream")
+    address = stream.get_extra_info("server_addr") if stream is not None else None
+    return reach(str(address[0])) if address else "forbidden"
+
+
+def _port(url: str) -> bytes:
+    """The port as the Host header has it: only where it is not the scheme's own."""
+    parsed = httpcore.URL(url)
+    usual = {b"http": 80, b"https": 443}.get(parsed.scheme)
+    return b"" if parsed.port in {None, usual} else b":%d" % (parsed.port or 0)
+
+
+def _host(url: str) -> str:
+    parsed = httpcore.URL(url)
+    return (parsed.host + _port(url)).decode("latin-1")
+
+
+def _shown(url: str) -> str:
+    """A URL without its query, which may hold signed secrets of a storage."""
+    return url.partition("?")[0]
+
+
+def _reason(error: BaseException) -> str:
+    inner: BaseException = error
+    while inner.__cause__ is not None:
+        inner = inner.__cause__
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {inner.verify_message}"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return str(inner) or str(error) or type(error).__name__
