@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "lint": "check manifests against the policy",
+    "fix": "mend what findings ask for, in place, keeping comments and layout",
     "checklist": "answer the release checklist for every service",
     "rules": "list the rules",
     "explain": "say what one rule wants, why, and how to fulfil it",

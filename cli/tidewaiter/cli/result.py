@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tidewaiter.rules.errors import InputError
+    from tidewaiter.rules.fixes.edit import PlainFix
 
 
 @record
@@ -16,7 +17,7 @@ class LintFinding:
     """One finding at its place: lines and columns in characters from 1, the end exclusive.
 
     `api_version`, `kind` and `name` are empty for a finding on the policy file itself. `exemption` is
-    None or a mapping of `source`, `reason` and `expires`.
+    None or a mapping of `source`, `reason` and `expires`. `fix` are the edits that would mend it, if any.
     """
 
     file: str
@@ -36,6 +37,7 @@ class LintFinding:
     container: str | None
     pointer: str
     exemption: dict[str, Any] | None
+    fix: PlainFix | None = None
 
 
 @record

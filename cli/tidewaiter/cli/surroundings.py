@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tidewaiter.rules.policy.compiled import PlainPolicy
+
 _PIECES = 4096
 
 
@@ -47,6 +49,40 @@ def use_color(stated: str) -> bool:
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
+
+
+def stated_policy(
+    path: str | None,
+    *,
+    profiles: list[str] | None = None,
+    kubernetes_version: str | None = None,
+    only: list[str] | None = None,
+    skip: list[str] | None = None,
+    fail_on: str | None = None,
+    use_cache: bool = True,
+) -> PlainPolicy:
+    """Read the policy file, where there is one, and lay the options over it."""
+    plain: PlainPolicy = {}
+    if not path:
+        from tidewaiter.rules.policy.discovery import find_policy
+
+        path = find_policy(os.getcwd())
+    if path:
+        from tidewaiter.rules.policy.file import load_policy
+
+        plain = load_policy(path, use_cache=use_cache)
+    if any((profiles, kubernetes_version, only, skip, fail_on)):
+        from tidewaiter.rules.policy.options import with_options
+
+        plain = with_options(
+            plain,
+            profiles=profiles,
+            kubernetes_version=kubernetes_version,
+            only=only,
+            skip=skip,
+            fail_on=fail_on,
+        )
+    return plain
 
 
 def stated_inventory(paths: Sequence[str] | None) -> tuple[str, ...]:

@@ -162,6 +162,7 @@ def _finding(
         None,
         file,
         span if span is not None else violation.span,
+        violation.fix,
     )
 
 

@@ -6,6 +6,7 @@ from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidewaiter.rules.fixes.edit import Fix
     from tidewaiter.rules.manifest.resource import Resource
 
 SEVERITIES = ("error", "warning", "info")
@@ -32,7 +33,8 @@ class Violation:
 
     The message quotes the actual value. `unknown` says that the rule cannot tell from here, with the
     reason in the message. `severity` lowers or raises this one case; `remediation` replaces the
-    rule's general remedy where a closer one is known. `span` is for what no pointer leads to.
+    rule's general remedy where a closer one is known. `span` is for what no pointer leads to. `fix` are
+    the edits that would mend it, where it can be mended without knowing more.
     """
 
     pointer: str
@@ -42,6 +44,7 @@ class Violation:
     severity: str | None = None
     remediation: str | None = None
     span: Span | None = None
+    fix: Fix | None = None
 
 
 @record
@@ -100,6 +103,7 @@ class Finding:
     exemption: Exemption | None = None
     file: str = ""
     span: Span | None = None
+    fix: Fix | None = None
 
 
 @record

@@ -9,7 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
-from tidewaiter.cli.surroundings import stated_inventory, today, use_color, write
+from tidewaiter.cli.surroundings import (
+    stated_inventory,
+    stated_policy,
+    today,
+    use_color,
+    write,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tidewaiter.cli.result import LintResult
-    from tidewaiter.rules.policy.compiled import PlainPolicy
 
 FORMATS = ("text", "json")
 FAIL_LEVELS = ("error", "warning", "info", "never")
@@ -57,7 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     show = _statuses(arguments.show)
     reports = _reports(arguments)
-    plain = _policy(arguments)
+    plain = stated_policy(
+        arguments.policy,
+        profiles=arguments.profile,
+        kubernetes_version=arguments.kubernetes_version,
+        only=arguments.only,
+        skip=arguments.skip,
+        fail_on=arguments.fail_on,
+        use_cache=not arguments.no_cache,
+    )
     job = Job(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
@@ -88,41 +101,6 @@ def _exit_code(result: LintResult, fail_on: str) -> int:
         finding.status == "violation" and finding.severity in failing for finding in result.findings
     )
     return 1 if found else 0
-
-
-def _policy(arguments: argparse.Namespace) -> PlainPolicy:
-    """Read the policy file, where there is one, and lay the options over it."""
-    plain: PlainPolicy = {}
-    path = arguments.policy or _found_policy()
-    if path:
-        from tidewaiter.rules.policy.file import load_policy
-
-        plain = load_policy(path, use_cache=not arguments.no_cache)
-    stated = (
-        arguments.profile,
-        arguments.kubernetes_version,
-        arguments.only,
-        arguments.skip,
-        arguments.fail_on,
-    )
-    if any(stated):
-        from tidewaiter.rules.policy.options import with_options
-
-        plain = with_options(
-            plain,
-            profiles=arguments.profile,
-            kubernetes_version=arguments.kubernetes_version,
-            only=arguments.only,
-            skip=arguments.skip,
-            fail_on=arguments.fail_on,
-        )
-    return plain
-
-
-def _found_policy() -> str:
-    from tidewaiter.rules.policy.discovery import find_policy
-
-    return find_policy(os.getcwd()) or ""
 
 
 def _statuses(text: str) -> frozenset[str]:

@@ -68,7 +68,7 @@ def _finding(finding: LintFinding) -> str:
     return (
         f'{{"rule": {_string(finding.rule)}, "severity": {_string(finding.severity)}, '
         f'"status": {_string(finding.status)}, "message": {_string(finding.message)}, '
-        f'"remediation": {_string(finding.remediation)}, "fixable": false, '
+        f'"remediation": {_string(finding.remediation)}, "fixable": {_boolean(finding.fix is not None)}, '
         f'"resource": {_resource(finding)}, "container": {_optional(finding.container)}, '
         f'"pointer": {_string(finding.pointer)}, '
         f'"location": {{"file": {_string(finding.file)}, "line": {finding.line}, '
@@ -107,6 +107,10 @@ def _error(error: LintError) -> str:
 
 def _optional(text: str | None) -> str:
     return "null" if text is None else _string(text)
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _number(number: int | None) -> str:

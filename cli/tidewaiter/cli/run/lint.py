@@ -43,14 +43,18 @@ class Job:
     use_cache: bool
 
 
-def lint(job: Job, progress: Callable[[int, int], None] | None = None) -> LintResult:
+def lint(
+    job: Job,
+    progress: Callable[[int, int], None] | None = None,
+    contents: dict[str, bytes] | None = None,
+) -> LintResult:
     """Run a job. `progress` is called with the files done and the files in all.
 
-    A file that cannot be read is in the result's errors; it raises nothing for what it reads.
+    `contents` is what to read in the place of files, standard input among them, by path. A file that cannot be read is in the result's errors; it raises nothing for what it reads.
     """
     gc.disable()  # a run makes no cycles worth collecting, and ends soon
     try:
-        return _lint(job, progress)
+        return _lint(job, progress, dict(contents or {}))
     finally:
         gc.enable()
 
@@ -64,12 +68,13 @@ def is_set(paths: Sequence[str], files: Sequence[SourceFile], inventory: Sequenc
     return bool(inventory) or len(files) > 1 or any(os.path.isdir(path) for path in paths)
 
 
-def _lint(job: Job, progress: Callable[[int, int], None] | None) -> LintResult:
+def _lint(
+    job: Job, progress: Callable[[int, int], None] | None, contents: dict[str, bytes]
+) -> LintResult:
     found = discover(job.paths, job.exclude)
     errors = [lint_error(error) for error in found.errors]
     complete = is_set(job.paths, found.files, job.inventory)
-    contents: dict[str, bytes] = {}
-    if any(file.path == STDIN for file in found.files):
+    if STDIN not in contents and any(file.path == STDIN for file in found.files):
         try:
             contents[STDIN] = read_file(STDIN)
         except InputError as error:

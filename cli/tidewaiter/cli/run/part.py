@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tidewaiter.rules.finding import Exemption, Finding, RuleCrash
+    from tidewaiter.rules.fixes.edit import PlainFix
     from tidewaiter.rules.loading.positions import Locator
     from tidewaiter.rules.loading.sources import SourceFile
     from tidewaiter.rules.policy.compiled import Policy
@@ -204,7 +205,18 @@ def lint_finding(finding: Finding, span: tuple[int, int, int, int]) -> LintFindi
         finding.container,
         finding.pointer,
         _plain_exemption(finding.exemption) if finding.status == EXEMPTED else None,
+        _plain_fix(finding) if finding.fix is not None else None,
     )
+
+
+def _plain_fix(finding: Finding) -> PlainFix | None:
+    from tidewaiter.rules.fixes.edit import plain_fix
+    from tidewaiter.rules.fixes.value_edit import fits
+
+    resource, fix = finding.resource, finding.fix
+    if resource is None or fix is None or not fits(fix, finding.pointer, resource.object):
+        return None
+    return plain_fix(fix, finding.pointer, resource.document, resource.prefix)
 
 
 def _plain_exemption(exemption: Exemption | None) -> dict[str, Any] | None:

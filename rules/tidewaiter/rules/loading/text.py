@@ -40,6 +40,12 @@ def decode(data: bytes) -> str:
     return text
 
 
+def encode(text: str, like: bytes) -> bytes:
+    """Encode a text as the file whose content was `like`, with its byte order mark if any."""
+    encoding, skipped = _encoding(like)
+    return like[:skipped] + text.encode(encoding)
+
+
 def _encoding(data: bytes) -> tuple[str, int]:
     """Name the encoding and count the bytes of its mark."""
     head = data[:4]

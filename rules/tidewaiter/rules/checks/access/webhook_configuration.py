@@ -12,6 +12,7 @@ https://kubernetes.io/docs/concepts/cluster-administration/admission-webhooks-go
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.api_version import is_built_in
 from tidewaiter.rules.manifest.fields import items, quoted, sequence, text, whole_number
 from tidewaiter.rules.manifest.selector import InvalidSelector, parse_selector
@@ -107,6 +108,7 @@ def _fields(
             f"{pointer}/failurePolicy",
             f"webhook {name} does not state its failurePolicy, which is then {default}",
             remediation="State whether requests fail or pass while it is down:\nfailurePolicy: Fail",
+            fix=set_here(default),
         )
     seconds = whole_number(webhook.get("timeoutSeconds", 10 if is_v1 else 30))
     if seconds is not None and seconds > _MOST_SECONDS:
@@ -115,6 +117,7 @@ def _fields(
             f"webhook {name} may hold up a request for {seconds} seconds; at most {_MOST_SECONDS} are "
             "wanted",
             remediation="Let the API server wait for less:\ntimeoutSeconds: 5",
+            fix=set_here(5, safe=False),
         )
     effects = webhook.get("sideEffects")
     if effects not in ("None", "NoneOnDryRun"):

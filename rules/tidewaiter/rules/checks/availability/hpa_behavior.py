@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autosca
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import dig
 from tidewaiter.rules.manifest.scaling import HPA
 from tidewaiter.rules.rule import Rule
@@ -45,6 +46,9 @@ RULE = Rule(
 
 _POINTER = "/spec/behavior/scaleDown/stabilizationWindowSeconds"
 _KEPT_IN_V1 = "autoscaling.alpha.kubernetes.io/behavior"
+_WITH_FIELD = ("autoscaling/v2", "autoscaling/v2beta2")
+_DEFAULT = 300
+"""What the controller waits where nothing is stated."""
 _BEHAVIOR_SINCE = (1, 18)
 """The first version with the field, in autoscaling/v2beta2."""
 
@@ -62,9 +66,11 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         yield Violation(
             _POINTER,
             f"{resource.kind} {resource.name} sets no behavior.scaleDown.stabilizationWindowSeconds",
+            fix=set_here(_DEFAULT) if resource.api_version in _WITH_FIELD else None,
         )
     elif seconds == 0 and seconds is not False:
         yield Violation(
             _POINTER,
             f"{resource.kind} {resource.name} has a stabilization window of 0 s, which means none",
+            fix=set_here(_DEFAULT, safe=False),
         )

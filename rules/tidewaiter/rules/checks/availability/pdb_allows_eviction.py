@@ -10,6 +10,7 @@ https://kubernetes.io/docs/tasks/run-application/configure-pdb/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.inventory import namespace_of, pod_selector
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.int_or_percent import InvalidIntOrPercent, parse_int_or_percent
@@ -48,6 +49,9 @@ _POLICY = "unhealthyPodEvictionPolicy"
 _POLICY_SINCE = (1, 27)
 
 
+_LET_GO = set_here("AlwaysAllow")
+
+
 @RULE.check
 def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield the violations of one budget."""
@@ -71,6 +75,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
             f"{'unset' if policy is None else quoted(policy)})",
             severity="warning",
             remediation=f"Let pods that do not work go at any time:\nspec:\n  {_POLICY}: AlwaysAllow",
+            fix=_LET_GO if resource.api_version == "policy/v1" else None,
         )
 
 

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-d
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import SET, Edit, Fix
 from tidewaiter.rules.manifest.fields import whole_number
 from tidewaiter.rules.rule import Rule
 
@@ -51,11 +52,15 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     del context
     spec = resource.spec
     named = f"{resource.kind} {resource.name}"
+    ready = whole_number(spec.get("minReadySeconds")) or 0
     missing = [field for field in (_DEADLINE, _HISTORY) if spec.get(field) is None]
     if missing:
-        yield Violation(f"/spec/{missing[0]}", f"{named} sets no {' and no '.join(missing)}")
+        yield Violation(
+            f"/spec/{missing[0]}",
+            f"{named} sets no {' and no '.join(missing)}",
+            fix=_fix(missing, ready),
+        )
     deadline = whole_number(spec.get(_DEADLINE))
-    ready = whole_number(spec.get("minReadySeconds")) or 0
     if deadline is not None and deadline <= ready:
         yield Violation(
             f"/spec/{_DEADLINE}",
@@ -69,3 +74,9 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     if history is not None and not 0 < history < _NO_LIMIT:
         meaning = "keeps every old version" if history > 0 else "keeps no old version"
         yield Violation(f"/spec/{_HISTORY}", f"{named} has {_HISTORY} {history}, which {meaning}")
+
+
+def _fix(missing: list[str], ready: int) -> Fix:
+    """Write down what the controllers take where nothing is stated, or a deadline that can be kept."""
+    values = {_DEADLINE: 600 if ready < 600 else ready + 600, _HISTORY: 10}
+    return Fix(tuple(Edit(SET, f"/spec/{field}", values[field]) for field in missing))

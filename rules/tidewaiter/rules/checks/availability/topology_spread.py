@@ -10,6 +10,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constrai
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import APPEND, Edit, Fix
 from tidewaiter.rules.manifest.fields import dig, items, mapping, text
 from tidewaiter.rules.manifest.node_choice import required_terms, selected_labels
 from tidewaiter.rules.manifest.replica_set import is_replica_set_of_its_own
@@ -50,6 +51,7 @@ RULE = Rule(
 )
 
 _PLACES = {"hostname": "nodes", "zone": "zones"}
+_KEYS = {"hostname": "kubernetes.io/hostname", "zone": "topology.kubernetes.io/zone"}
 """What replicas are to be spread over, by the last part of the topology key.
 
 The prefix is not always topology.kubernetes.io: old clusters and storage drivers have zones of their own.
@@ -80,7 +82,34 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         reason = "whether it has more than one replica is not known"
         yield Violation(pointer, f"{named} {state}; {reason}", unknown=True)
     else:
-        yield Violation(pointer, f"{named} has {least} replicas, but {state}")
+        yield Violation(
+            pointer,
+            f"{named} has {least} replicas, but {state}",
+            fix=_fix(missing, pointer, workload),
+        )
+
+
+def _fix(missing: list[str], pointer: str, workload: Workload) -> Fix | None:
+    """Ask for an even spread, without holding a pod back for it."""
+    labels = {key: value for key, value in workload.pod_labels.items() if isinstance(value, str)}
+    if not labels:
+        return None
+    entries = [
+        {
+            "maxSkew": 1,
+            "topologyKey": _KEYS[kind],
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": _selected(labels, workload)},
+        }
+        for kind in reversed(missing)
+    ]
+    return Fix(tuple(Edit(APPEND, pointer, entry) for entry in entries), is_safe=False)
+
+
+def _selected(labels: dict[str, Any], workload: Workload) -> dict[str, Any]:
+    """Return the labels by which the workload itself selects its pods, else all of theirs."""
+    stated = mapping(dig(workload.resource.spec, "selector", "matchLabels"))
+    return {key: value for key, value in stated.items() if labels.get(key) == value} or labels
 
 
 def _stated(workload: Workload) -> Iterator[tuple[str, bool]]:

@@ -9,13 +9,15 @@ https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import mapping, quoted
+from tidewaiter.rules.fixes.edit import SET, Edit, Fix, set_here
+from tidewaiter.rules.manifest.fields import dig, mapping, quoted
 from tidewaiter.rules.manifest.int_or_percent import InvalidIntOrPercent, parse_int_or_percent
 from tidewaiter.rules.rule import Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.rule import Context
@@ -70,11 +72,27 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
             f"{resource.kind} {resource.name} is updated by {quoted(kind)}{by_default}, not "
             "RollingUpdate",
             remediation=remediation,
+            fix=_rolling_update(field, pointer, strategy),
         )
     elif field == "strategy":
         default = "1" if resource.api_version == "extensions/v1beta1" else "25%"
         rolling = mapping(strategy.get("rollingUpdate"))
         yield from _rolling(rolling, f"{pointer}/rollingUpdate", default)
+
+
+def _rolling_update(field: str, pointer: str, strategy: dict[str, Any]) -> Fix:
+    edits = [Edit(SET, f"{pointer}/type", "RollingUpdate")]
+    if field == "strategy":
+        edits += [
+            Edit(SET, f"{pointer}/rollingUpdate/{name}", "25%")
+            for name in _FIELDS
+            if dig(strategy, "rollingUpdate", name) is None
+        ]
+    return Fix(tuple(edits), is_safe=False)
+
+
+def _amount(default: str) -> int | str:
+    return int(default) if default.isdigit() else default
 
 
 def _rolling(rolling: dict[str, object], pointer: str, default: str) -> Iterator[Violation]:
@@ -84,6 +102,7 @@ def _rolling(rolling: dict[str, object], pointer: str, default: str) -> Iterator
             f"{pointer}/{missing[0]}" if len(missing) == 1 else pointer,
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, which means "
             f"{default}",
+            fix=Fix(tuple(Edit(SET, f"{pointer}/{name}", _amount(default)) for name in missing)),
         )
         return
     amounts = []
@@ -96,4 +115,5 @@ def _rolling(rolling: dict[str, object], pointer: str, default: str) -> Iterator
         yield Violation(
             f"{pointer}/maxSurge",
             "maxUnavailable and maxSurge are both 0, so no pod could be replaced",
+            fix=set_here("25%"),
         )

@@ -8,7 +8,9 @@ https://kubernetes.io/docs/reference/using-api/deprecation-guide/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.api_version import is_built_in
+from tidewaiter.rules.manifest.fields import dig
 from tidewaiter.rules.rule import ANY, Rule
 from tidewaiter.rules.schema.definitions import OLDEST, kinds_of_group_version
 from tidewaiter.rules.schema.lifecycle import lifecycle_of, replacement_of
@@ -17,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tidewaiter.rules.fixes.edit import Fix
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.rule import Context
 
@@ -85,7 +88,45 @@ def _violation(
         remediation = _WITHOUT_REPLACEMENT.get(
             resource.kind, "Nothing takes its place in this version; remove the object."
         )
-    yield Violation(_POINTER, message, severity=severity, remediation=remediation)
+    yield Violation(
+        _POINTER,
+        message,
+        severity=severity,
+        remediation=remediation,
+        fix=_fix(resource, replacement),
+    )
+
+
+def _fix(resource: Resource, replacement: str | None) -> Fix | None:
+    """Name the version that takes its place, where the object means the same there as it stands."""
+    needed = _SAME_FIELDS.get((resource.api_version, resource.kind, replacement))
+    if needed is None or replacement is None:
+        return None
+    return set_here(replacement) if all(dig(resource.object, *path) for path in needed) else None
+
+
+_SELECTED = (("spec", "selector", "matchLabels"),)
+_SAME_FIELDS: dict[tuple[str, str, str | None], tuple[tuple[str, ...], ...]] = {
+    ("apps/v1beta2", "Deployment", "apps/v1"): _SELECTED,
+    ("apps/v1beta2", "StatefulSet", "apps/v1"): _SELECTED,
+    ("apps/v1beta2", "DaemonSet", "apps/v1"): _SELECTED,
+    ("apps/v1beta2", "ReplicaSet", "apps/v1"): _SELECTED,
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler", "autoscaling/v2"): (),
+    ("batch/v1beta1", "CronJob", "batch/v1"): (),
+    ("coordination.k8s.io/v1beta1", "Lease", "coordination.k8s.io/v1"): (),
+    ("extensions/v1beta1", "NetworkPolicy", "networking.k8s.io/v1"): (),
+    ("networking.k8s.io/v1beta1", "IngressClass", "networking.k8s.io/v1"): (),
+    ("node.k8s.io/v1beta1", "RuntimeClass", "node.k8s.io/v1"): (),
+    # An empty selector selects nothing in policy/v1beta1 and everything in policy/v1.
+    ("policy/v1beta1", "PodDisruptionBudget", "policy/v1"): _SELECTED,
+    ("rbac.authorization.k8s.io/v1beta1", "ClusterRole", "rbac.authorization.k8s.io/v1"): (),
+    ("rbac.authorization.k8s.io/v1beta1", "ClusterRoleBinding", "rbac.authorization.k8s.io/v1"): (),
+    ("rbac.authorization.k8s.io/v1beta1", "Role", "rbac.authorization.k8s.io/v1"): (),
+    ("rbac.authorization.k8s.io/v1beta1", "RoleBinding", "rbac.authorization.k8s.io/v1"): (),
+    ("scheduling.k8s.io/v1beta1", "PriorityClass", "scheduling.k8s.io/v1"): (),
+    ("storage.k8s.io/v1beta1", "StorageClass", "storage.k8s.io/v1"): (),
+}
+"""Moves in which no field and no default changes, and the fields that must be stated for that."""
 
 
 _WITHOUT_REPLACEMENT = {

@@ -7,12 +7,14 @@ https://kubernetes.io/docs/tasks/inject-data-application/define-environment-vari
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import remove_at
 from tidewaiter.rules.manifest.fields import items, text
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
@@ -44,7 +46,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         entries = container.spec.get("env")
         if not isinstance(entries, list) or len(entries) < 2:
             continue
-        seen: set[str] = set()
+        seen: dict[str, dict[str, Any]] = {}
         for entry, pointer in items(entries, f"{container.pointer}/env"):
             name = text(entry.get("name"))
             if name and name in seen:
@@ -52,5 +54,6 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                     f"{pointer}/name",
                     f"container {container.name} sets {name} again",
                     container.name,
+                    fix=remove_at(pointer) if entry == seen[name] else None,
                 )
-            seen.add(name)
+            seen[name] = entry

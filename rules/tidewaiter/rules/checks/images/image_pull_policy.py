@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import items, quoted
 from tidewaiter.rules.manifest.image import InvalidImage, parse_image
 from tidewaiter.rules.manifest.pod_images import pod_images
@@ -45,6 +46,10 @@ RULE = Rule(
 _TRIGGERS = "image.openshift.io/triggers"
 
 
+_ALWAYS = set_here("Always")
+_UNLESS_STATED = set_here("Always", safe=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each tagged image that a node may take from its own store."""
@@ -66,7 +71,13 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         message = f"{image.owner} goes by tag ({reference.original}), but {_stated(image)}"
         if pinned_later:
             message = f"{message}; {pinned_later}"
-        yield Violation(image.policy_pointer, message, image.container, unknown=bool(pinned_later))
+        yield Violation(
+            image.policy_pointer,
+            message,
+            image.container,
+            unknown=bool(pinned_later),
+            fix=None if pinned_later else _UNLESS_STATED if image.pull_policy else _ALWAYS,
+        )
 
 
 def _is_always(policy: object, tag: str | None) -> bool:

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import SET, Edit, Fix, set_here
 from tidewaiter.rules.manifest.fields import whole_number
 from tidewaiter.rules.rule import Rule
 
@@ -46,6 +47,8 @@ _FIELDS = (
     "failedJobsHistoryLimit",
 )
 _SHORTEST = 10
+_VALUES = dict(zip(_FIELDS, (300, "Allow", 3, 1), strict=True))
+"""What a fix writes: what the controller takes where nothing is stated, but for the deadline, which has no such."""
 """The controller looks every ten seconds: a run with a shorter deadline may be over before it does."""
 
 
@@ -57,7 +60,10 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     missing = [field for field in _FIELDS if spec.get(field) is None]
     if missing:
         message = f"{resource.kind} {resource.name} sets no {', '.join(missing)}"
-        yield Violation(f"/spec/{missing[0]}", message)
+        edits = tuple(Edit(SET, f"/spec/{field}", _VALUES[field]) for field in missing)
+        yield Violation(
+            f"/spec/{missing[0]}", message, fix=Fix(edits, is_safe=missing[0] != _FIELDS[0])
+        )
     deadline = whole_number(spec.get("startingDeadlineSeconds"))
     if deadline is not None and deadline < _SHORTEST:
         yield Violation(
@@ -65,6 +71,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
             f"{resource.kind} {resource.name} has startingDeadlineSeconds {deadline}: below {_SHORTEST} it "
             "may never run",
             remediation="Leave the controller the time:\nspec:\n  startingDeadlineSeconds: 300",
+            fix=set_here(_VALUES[_FIELDS[0]], safe=False),
         )
     problem = _problem(spec.get("schedule"))
     if problem:

@@ -9,9 +9,10 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-terminatio
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import dig, items, text, whole_number
 from tidewaiter.rules.manifest.replica_set import is_replica_set_of_its_own
-from tidewaiter.rules.manifest.stop_hook import stop_hook
+from tidewaiter.rules.manifest.stop_hook import DEFAULT_GRACE_SECONDS, stop_hook
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
@@ -48,6 +49,12 @@ RULE = Rule(
 )
 
 
+_SECONDS = 5
+_SLEEP_SINCE = (1, 30)
+"""The first version in which the sleep action is on by default (KEP-3960)."""
+_WAIT = set_here({"sleep": {"seconds": _SECONDS}}, safe=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each container that gets traffic and has no hook."""
@@ -63,7 +70,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         if service.spec.get("type") != "ExternalName"
     ]
     if services:
-        yield from _behind(services, workload, serving, lacking)
+        yield from _behind(services, workload, serving, lacking, context.version)
     elif not context.inventory.complete:
         first = next(one for one in serving if one.pointer in lacking)
         yield Violation(
@@ -79,8 +86,11 @@ def _behind(
     workload: Workload,
     serving: Sequence[Container],
     lacking: dict[str, str],
+    version: tuple[int, int],
 ) -> Iterator[Violation]:
     told: set[str] = set()
+    grace = workload.pod_spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
+    can_wait = version >= _SLEEP_SINCE and (whole_number(grace) or 0) > _SECONDS
     declaring = _declaring(serving)
     regular = [one for one in serving if one.is_regular]
     for service in services:
@@ -99,6 +109,7 @@ def _behind(
                             f"container {container.name} is behind Service {service.name}, but has "
                             f"{lacking[container.pointer]}",
                             container.name,
+                            fix=_WAIT if can_wait else None,
                         )
             elif asked and all(one.pointer in lacking for one in asked) and not told:
                 told.update(one.pointer for one in asked)

@@ -10,6 +10,7 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import mapping, whole_number
 from tidewaiter.rules.manifest.probe import PROBES, handler_of, known_number
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
@@ -115,6 +116,7 @@ def _check_timeout(probe: dict[str, Any], field: str, container: Container) -> I
             f"{pointer}/timeoutSeconds",
             f"{subject} has timeoutSeconds {stated}, {reading}; at least 1 is asked for",
             container.name,
+            fix=set_here(1),
         )
     timeout, period = known_number(probe, "timeoutSeconds"), known_number(probe, "periodSeconds")
     if timeout is None or period is None or timeout < period:

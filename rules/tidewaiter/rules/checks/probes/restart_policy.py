@@ -10,6 +10,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/job/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import SET, Edit, Fix, set_here
 from tidewaiter.rules.manifest.fields import dig, mapping, quoted, resolve
 from tidewaiter.rules.rule import Rule
 
@@ -53,6 +54,10 @@ https://helm.sh/docs/topics/charts_hooks/ and https://argo-cd.readthedocs.io/en/
 """
 
 
+_VALUES = {"backoffLimit": 6, "activeDeadlineSeconds": 1800, "ttlSecondsAfterFinished": 86400}
+"""What a fix writes; only backoffLimit has a default that it could state."""
+
+
 @RULE.check
 def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield one violation for the restart policy, and one for all bounds that are not set."""
@@ -68,10 +73,16 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
             yield Violation(
                 f"{resource.workload.pod_pointer}/restartPolicy",
                 f"{named} has {state}; OnFailure or Never are asked for",
+                fix=set_here("Never", safe=False),
             )
     missing = list(_missing(resource, job, context))
     if missing:
-        yield Violation(f"{pointer}/{missing[0]}", f"{named} sets no {', '.join(missing)}")
+        edits = tuple(Edit(SET, f"{pointer}/{field}", _VALUES[field]) for field in missing)
+        yield Violation(
+            f"{pointer}/{missing[0]}",
+            f"{named} sets no {', '.join(missing)}",
+            fix=Fix(edits, is_safe=missing == ["backoffLimit"]),
+        )
 
 
 def _missing(resource: Resource, job: dict[str, Any], context: Context) -> Iterator[str]:

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-terminatio
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import whole_number
 from tidewaiter.rules.manifest.stop_hook import DEFAULT_GRACE_SECONDS, least_seconds, stop_hook
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
@@ -72,6 +73,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
             f"{workload.pod_pointer}/{_FIELD}",
             f"{resource.kind} {resource.name} has {state}: the grace is too short, at least {minimum} s "
             "are asked for",
+            fix=set_here(minimum, safe=False),
         )
     for container in workload.containers:
         hook = stop_hook(container) if container.is_regular or container.is_sidecar else None

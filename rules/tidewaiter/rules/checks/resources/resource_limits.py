@@ -8,6 +8,8 @@ https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_at
+from tidewaiter.rules.manifest.quantity import quantity_of
 from tidewaiter.rules.manifest.resources import amounts, pod_amounts, sized_containers
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Parameter, Rule
 
@@ -15,7 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.fixes.edit import Fix
+    from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
 
 RULE = Rule(
@@ -68,4 +71,13 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 f"{pointer}/{missing[0]}" if len(missing) == 1 else pointer,
                 f"container {container.name} has no limit of {' or '.join(missing)}",
                 container.name,
+                fix=_fix(missing, container),
             )
+
+
+def _fix(missing: list[str], container: Container) -> Fix | None:
+    """Limit memory to what is requested, where that is all that is missing."""
+    requested = amounts(container.spec, "requests").get("memory")
+    if missing != ["memory"] or quantity_of(requested) is None:
+        return None
+    return set_at(f"{container.pointer}/resources/limits/memory", requested, safe=False)

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import APPEND, HERE, Edit, Fix, remove_at, set_here
 from tidewaiter.rules.manifest.fields import mapping, quoted, sequence
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
@@ -46,6 +47,10 @@ RULE = Rule(
 )
 
 
+_DROP_ALL = set_here(["ALL"])
+_ADD_ALL = Fix((Edit(APPEND, HERE, "ALL"),))
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for a container that keeps capabilities, and for each one it adds."""
@@ -60,6 +65,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 f"{pointer}/drop",
                 f"container {container.name} {_dropped(dropped)} where ALL is asked for",
                 container.name,
+                fix=_ADD_ALL if isinstance(dropped, list) else _DROP_ALL,
             )
         added = capabilities.get("add")
         if added is not None and not isinstance(added, list):
@@ -75,6 +81,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                     f"container {container.name} adds the capability {quoted(name)}; only "
                     "NET_BIND_SERVICE may be added",
                     container.name,
+                    fix=remove_at(f"{pointer}/add/{index}", safe=False),
                 )
 
 

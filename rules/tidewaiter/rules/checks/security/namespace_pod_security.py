@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-admission/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import escape, quoted
 from tidewaiter.rules.namespaces import namespace_that_stands
 from tidewaiter.rules.rule import ANY, Parameter, Rule
@@ -70,15 +71,21 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
     level = resource.labels.get(_LABEL)
     if level is None:
         yield Violation(
-            _POINTER, f"Namespace {namespace} does not enforce Pod Security: no label {_LABEL}"
+            _POINTER,
+            f"Namespace {namespace} does not enforce Pod Security: no label {_LABEL}",
+            fix=set_here(wanted, safe=False),
         )
     elif level not in _LEVELS:
         yield Violation(
-            _POINTER, f"Namespace {namespace} has {quoted(level)} for {_LABEL}, which is no level"
+            _POINTER,
+            f"Namespace {namespace} has {quoted(level)} for {_LABEL}, which is no level",
+            fix=set_here(wanted, safe=False),
         )
     elif _LEVELS.index(level) < _LEVELS.index(wanted):
         yield Violation(
-            _POINTER, f"Namespace {namespace} enforces {level}, where the policy wants {wanted}"
+            _POINTER,
+            f"Namespace {namespace} enforces {level}, where the policy wants {wanted}",
+            fix=set_here(wanted, safe=False),
         )
 
 

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import remove_at
 from tidewaiter.rules.manifest.fields import dig, quoted
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
@@ -64,4 +65,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                         f"{container.pointer}/{'/'.join(path)}/{kind}/host",
                         f"the {path[-1]} of container {container.name} asks the host {quoted(host)}",
                         container.name,
+                        fix=remove_at(
+                            f"{container.pointer}/{'/'.join(path)}/{kind}/host", safe=False
+                        ),
                     )

@@ -8,7 +8,8 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
-from tidewaiter.rules.manifest.fields import quoted
+from tidewaiter.rules.fixes.edit import set_here
+from tidewaiter.rules.manifest.fields import mapping, quoted, sequence, text
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
@@ -16,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.manifest.workload import Container, Workload
     from tidewaiter.rules.rule import Context
 
 RULE = Rule(
@@ -45,6 +46,9 @@ RULE = Rule(
 )
 
 
+_FORBID = set_here(value=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each container that leaves escalation open."""
@@ -59,4 +63,13 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 f"container {container.name} may gain privileges "
                 f"(allowPrivilegeEscalation: {state})",
                 container.name,
+                fix=None if _needs_privileges(container) else _FORBID,
             )
+
+
+def _needs_privileges(container: Container) -> bool:
+    """Tell whether the API server refuses the field as false: beside privileged or CAP_SYS_ADMIN."""
+    added = sequence(mapping(container.security_context.get("capabilities")).get("add"))
+    return container.security_context.get("privileged") is True or bool(
+        {"SYS_ADMIN", "CAP_SYS_ADMIN"}.intersection(map(text, added))
+    )

@@ -8,8 +8,9 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-accou
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.inventory import namespace_of
-from tidewaiter.rules.manifest.fields import quoted, text
+from tidewaiter.rules.manifest.fields import items, quoted, text
 from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.rule import WORKLOAD, Parameter, Rule
 
@@ -17,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
 
@@ -51,6 +54,12 @@ RULE = Rule(
 )
 
 _FIELD = "automountServiceAccountToken"
+_OFF = set_here(value=False)
+_OFF_THOUGH_WANTED = set_here(value=False, safe=False)
+_BINDINGS = (
+    "RoleBinding.rbac.authorization.k8s.io",
+    "ClusterRoleBinding.rbac.authorization.k8s.io",
+)
 
 
 @RULE.check
@@ -67,7 +76,9 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     pointer = f"{workload.pod_pointer}/{_FIELD}"
     if of_pod is not None:
         yield Violation(
-            pointer, f"the pod mounts a token of ServiceAccount {name} ({_FIELD}: {quoted(of_pod)})"
+            pointer,
+            f"the pod mounts a token of ServiceAccount {name} ({_FIELD}: {quoted(of_pod)})",
+            fix=_OFF_THOUGH_WANTED,
         )
         return
     account = context.inventory.get("ServiceAccount", namespace, name)
@@ -76,10 +87,13 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
             yield Violation(
                 pointer,
                 f"the pod mounts a token of ServiceAccount {name}; neither of them sets {_FIELD}",
+                fix=_OFF_THOUGH_WANTED if _has_rights(account, context.inventory) else _OFF,
             )
     elif name == "default" and context.inventory.complete:
         yield Violation(
-            pointer, f"the pod mounts a token of the default ServiceAccount; it sets no {_FIELD}"
+            pointer,
+            f"the pod mounts a token of the default ServiceAccount; it sets no {_FIELD}",
+            fix=_OFF,
         )
     else:
         yield Violation(
@@ -88,3 +102,18 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
             "manifests",
             unknown=True,
         )
+
+
+def _has_rights(account: Resource, inventory: Inventory) -> bool:
+    """Tell whether something is bound to an account: then its pods are meant to call the API server."""
+    return f"{namespace_of(account)}/{account.name}" in inventory.once(_bound_accounts)
+
+
+def _bound_accounts(inventory: Inventory) -> frozenset[str]:
+    return frozenset(
+        f"{text(subject.get('namespace')) or namespace_of(binding)}/{text(subject.get('name'))}"
+        for kind in _BINDINGS
+        for binding in inventory.of_kind(kind)
+        for subject, _ in items(binding.object.get("subjects"), "")
+        if subject.get("kind") == "ServiceAccount"
+    )

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
 
 TYPE_CHECKING = False
@@ -44,6 +45,9 @@ RULE = Rule(
 )
 
 
+_APART = set_here(value=False, safe=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for a pod with shareProcessNamespace: true."""
@@ -52,4 +56,5 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
         yield Violation(
             f"{workload.pod_pointer}/shareProcessNamespace",
             "the pod's containers share their processes (shareProcessNamespace: true)",
+            fix=_APART,
         )

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.pod_security import relaxed_by_user_namespace
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
@@ -45,6 +46,9 @@ RULE = Rule(
 )
 
 
+_MASKED = set_here("Default", safe=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each container with another procMount than Default."""
@@ -57,4 +61,5 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                 f"{container.pointer}/securityContext/procMount",
                 f"container {container.name} sets procMount to {quoted(stated)}",
                 container.name,
+                fix=_MASKED,
             )

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_at, set_here
 from tidewaiter.rules.manifest.fields import quoted
 from tidewaiter.rules.manifest.pod_security import relaxed_by_user_namespace
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
@@ -52,16 +53,23 @@ RULE = Rule(
 )
 
 
+_SET = set_here(value=True, safe=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for the pod and for each container that may run as root."""
     if relaxed_by_user_namespace(workload, context.version):
         return
     of_pod = workload.security_context.get("runAsNonRoot")
+    # Knative takes no securityContext for the pod.
+    is_knative = workload.kind_id.endswith(".serving.knative.dev")
+    for_pod = set_at(f"{workload.pod_pointer}/securityContext/runAsNonRoot", value=True, safe=False)
     if of_pod is not None and of_pod is not True:
         yield Violation(
             f"{workload.pod_pointer}/securityContext/runAsNonRoot",
             f"the pod may run as root (runAsNonRoot: {quoted(of_pod)})",
+            fix=_SET,
         )
     for container in workload.containers:
         stated = container.security_context.get("runAsNonRoot")
@@ -74,10 +82,12 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                     f"container {container.name} may run as root: neither it nor the pod sets "
                     "runAsNonRoot",
                     container.name,
+                    fix=_SET if is_knative else for_pod,
                 )
         elif stated is not True:
             yield Violation(
                 pointer,
                 f"container {container.name} may run as root (runAsNonRoot: {quoted(stated)})",
                 container.name,
+                fix=_SET,
             )

@@ -11,6 +11,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import REMOVE, SET, Edit, Fix, set_at, set_here
 from tidewaiter.rules.manifest.fields import escape, quoted
 from tidewaiter.rules.manifest.pod_security import exempt_as_windows, owner, security_contexts
 from tidewaiter.rules.rule import WORKLOAD, CelCheck, Rule
@@ -62,6 +63,9 @@ RULE = Rule(
 )
 
 
+_DEFAULT = {"type": _ALLOWED[0]}
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for each profile that is not allowed, and each container without one."""
@@ -84,13 +88,32 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                     f"{owner(container)} has the seccomp profile {quoted(kind)}, not one of "
                     f"type {' or '.join(_ALLOWED)}",
                     container,
+                    fix=_replaced(profile, f"{pointer}/seccompProfile"),
                 )
         elif is_restricted and container is not None and not is_set_for_pod:
             yield Violation(
                 f"{pointer}/seccompProfile",
                 f"container {container} has no seccomp profile, neither its own nor the pod's",
                 container,
+                fix=_fix(workload),
             )
+
+
+def _replaced(profile: object, pointer: str) -> Fix:
+    """Put the runtime's profile in the place of another."""
+    if not isinstance(profile, dict):
+        return set_at(pointer, _DEFAULT, safe=False)
+    edits = [Edit(SET, f"{pointer}/type", _DEFAULT["type"])]
+    if "localhostProfile" in profile:
+        edits.append(Edit(REMOVE, f"{pointer}/localhostProfile"))
+    return Fix(tuple(edits), is_safe=False)
+
+
+def _fix(workload: Workload) -> Fix:
+    """Set the profile for the pod, or, as Knative takes none there, for the container."""
+    if workload.kind_id.endswith(".serving.knative.dev"):
+        return set_here(_DEFAULT)
+    return set_at(f"{workload.pod_pointer}/securityContext/seccompProfile", _DEFAULT)
 
 
 def _annotations(workload: Workload) -> Iterator[Violation]:
@@ -104,6 +127,7 @@ def _annotations(workload: Workload) -> Iterator[Violation]:
                 f"{owner(container)} has the seccomp profile {quoted(value)} by annotation",
                 container,
                 remediation=f"Name the runtime's profile:\nannotations:\n  {key}: runtime/default",
+                fix=set_here("runtime/default", safe=False),
             )
 
 

@@ -10,6 +10,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import set_here
 from tidewaiter.rules.manifest.fields import items, quoted
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
@@ -47,6 +48,9 @@ _WITHOUT_ID_MAPPING = ("azureFile", "glusterfs", "nfs")
 """Volumes on network filesystems that Linux cannot mount with mapped owners."""
 
 
+_OWN = set_here(value=False, safe=False)
+
+
 @RULE.check
 def check(workload: Workload, context: Context) -> Iterator[Violation]:
     """Yield one violation for a pod that could have a user namespace and has none."""
@@ -60,6 +64,7 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
     yield Violation(
         f"{workload.pod_pointer}/hostUsers",
         f"the pod has the user namespace of its node ({stated})",
+        fix=_OWN,
     )
 
 

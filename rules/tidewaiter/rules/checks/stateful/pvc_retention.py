@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persisten
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import SET, Edit, Fix
 from tidewaiter.rules.manifest.fields import mapping
 from tidewaiter.rules.rule import Rule
 
@@ -56,9 +57,16 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         yield Violation(
             _POINTER,
             f"{resource.kind} {resource.name} has claims and no persistentVolumeClaimRetentionPolicy",
+            fix=_keep(missing),
         )
     elif missing:
         yield Violation(
             f"{_POINTER}/{missing[0]}",
             f"the retention policy of {resource.kind} {resource.name} leaves {missing[0]} out",
+            fix=_keep(missing),
         )
+
+
+def _keep(missing: list[str]) -> Fix:
+    """Write down what holds where nothing is stated."""
+    return Fix(tuple(Edit(SET, f"{_POINTER}/{name}", "Retain") for name in missing))

@@ -1,0 +1,168 @@
+"""Mend in the manifests what `tidewaiter lint` finds, where it can be mended without knowing the service.
+
+Comments, quotes, order, anchors and indentation stay. Exit codes: 0 done (findings may be left; `tidewaiter
+lint` fails on them); 1 with --check or --diff, something would change; 2 the job could not be done whole (a
+mistake in the call or the policy, or a file that cannot be read or written): the others were still mended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tidewaiter.cli.surroundings import stated_inventory, stated_policy, today
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from tidewaiter.cli.result import LintFinding
+    from tidewaiter.cli.run.fix import Choose, FixResult
+    from tidewaiter.cli.run.lint import Job
+
+STDIN = "-"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="file, folder or - for stdin (default: .)")
+    add("--diff", action="store_true", help="print what would change as a diff; write nothing")
+    add("--check", action="store_true", help="write nothing; exit 1 if something would change")
+    add("--ask", action="store_true", help="ask before each fix, on a terminal")
+    add("--unsafe", action="store_true", help="also fixes that may change what a workload does")
+    add("--rule", action="append", metavar="RULE", help="mend only this rule's; may be repeated")
+    add("--skip", action="append", metavar="RULE", help="do not mend this rule's; repeatable")
+    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
+    add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
+    add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
+    add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
+    add("-q", "--quiet", action="store_true", help="print no list of what was mended and left")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fix, write, say what was done, and return the exit code."""
+    from tidewaiter.cli.run.fix import fix
+    from tidewaiter.rules.errors import InputError
+
+    paths = tuple(arguments.paths or ["."])
+    if STDIN in paths and len(paths) > 1:
+        raise InputError("standard input can only be mended alone: name - or files, not both")
+    if arguments.ask and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError("--ask needs a terminal to ask on")
+    job = _job(arguments, paths)
+    contents = {}
+    if STDIN in paths:
+        from tidewaiter.rules.loading.sources import read_file
+
+        contents[STDIN] = read_file(STDIN)
+    chooser: Choose | None = _ask() if arguments.ask else None
+    result = fix(job, unsafe=arguments.unsafe, choose=chooser, contents=contents)
+    for error in result.errors:
+        place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
+        _complain(f"{place}: error: {error.message}" if place else error.message)
+    keeps = arguments.diff or arguments.check
+    failed = bool(result.errors)
+    if arguments.diff:
+        _print_diff(result)
+    elif STDIN in paths and not arguments.check:
+        sys.stdout.buffer.write(result.changed.get(STDIN, (b"", contents[STDIN]))[1])
+        sys.stdout.buffer.flush()
+    elif not keeps:
+        failed = _write(result) or failed
+    only_text = arguments.diff or STDIN in paths
+    _report(result, quiet=arguments.quiet, would=keeps, out=sys.stderr if only_text else sys.stdout)
+    if failed:
+        return 2
+    return 1 if keeps and result.changed else 0
+
+
+def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
+    from tidewaiter.cli.run.lint import Job
+
+    return Job(
+        paths=paths,
+        exclude=tuple(arguments.exclude or ()),
+        inventory=stated_inventory(arguments.inventory),
+        schemas=tuple(arguments.schema_location or ()),
+        plain_policy=stated_policy(
+            arguments.policy,
+            profiles=arguments.profile,
+            kubernetes_version=arguments.kubernetes_version,
+            only=arguments.rule,
+            skip=arguments.skip,
+        ),
+        jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        today=today(),
+        use_cache=False,
+    )
+
+
+def _complain(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _print_diff(result: FixResult) -> None:
+    from tidewaiter.cli.output.diff import unified
+
+    for path, (before, after) in sorted(result.changed.items()):
+        for line in unified(path if path != STDIN else "stdin", before, after):
+            sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
+def _write(result: FixResult) -> bool:
+    """Write every changed file; tell whether one could not be."""
+    from tidewaiter.rules.errors import InputError
+    from tidewaiter.rules.fixes.writing import rewrite
+
+    failed = False
+    for path, (before, after) in sorted(result.changed.items()):
+        try:
+            rewrite(path, before, after)
+        except InputError as error:
+            _complain(f"{path}: error: {error.message}")
+            del result.changed[path]
+            failed = True
+    return failed
+
+
+def _report(result: FixResult, *, quiet: bool, would: bool, out: TextIO) -> None:
+    from tidewaiter.cli.output.fixes import report
+
+    for line in report(result, would=would, quiet=quiet):
+        print(line, file=out)
+
+
+def _ask() -> Callable[[LintFinding, bytes, bytes], bool]:
+    """Return what asks on the terminal: yes, no, all the rest, or quit."""
+    from tidewaiter.cli.output.diff import unified
+    from tidewaiter.cli.run.fix import Stop
+
+    takes_all = False
+
+    def choose(finding: LintFinding, before: bytes, after: bytes) -> bool:
+        nonlocal takes_all
+        if takes_all:
+            return True
+        safety = "" if finding.fix is None or finding.fix[0] else " (unsafe)"
+        where = f"{finding.file}:{finding.line}"
+        _complain(f"\n{where}: {finding.rule}: {finding.message}{safety}")
+        for line in unified(finding.file, before, after):
+            sys.stderr.write(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        while True:
+            sys.stderr.write("Make this change? [y]es, [n]o, [a]ll that follow, [q]uit: ")
+            sys.stderr.flush()
+            line = sys.stdin.readline()
+            answer = line.strip().lower()[:1] if line else "q"
+            if answer == "q":
+                raise Stop
+            if answer in {"y", "n", "a"}:
+                takes_all = answer == "a"
+                return answer != "n"
+
+    return choose

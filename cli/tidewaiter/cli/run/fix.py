@@ -1,0 +1,189 @@
+"""A whole fixing run: lint, edit, and lint again what was edited, until nothing more changes.
+
+Nothing is written here: the result holds each changed file as it was and as it should be.
+"""
+
+from __future__ import annotations
+
+from tidewaiter.cli.run.lint import lint
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.fixes.draft import Draft
+from tidewaiter.rules.fixes.edit import REMOVE
+from tidewaiter.rules.fixes.value_edit import Refused
+from tidewaiter.rules.loading.sources import read_file
+from tidewaiter.rules.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tidewaiter.cli.result import LintError, LintFinding
+    from tidewaiter.cli.run.lint import Job
+    from tidewaiter.rules.fixes.edit import PlainFix
+
+    Fixable = tuple[LintFinding, PlainFix]
+    Choose = Callable[[LintFinding, bytes, bytes], bool]
+
+_PASSES = 12
+"""One fix may make another possible; more than a few in a row are none of the catalogue's."""
+
+NEEDS_UNSAFE = "its fix may change what the workload does: --unsafe makes it"
+DECLINED = "declined"
+UNSETTLED = "its fix was made and did not settle it"
+
+
+class Stop(Exception):
+    """Raised by what chooses fixes, to ask for no more."""
+
+
+@record
+class Left:
+    """A finding that is still there, and why; `reason` is empty where the rule has no fix for it."""
+
+    finding: LintFinding
+    reason: str
+
+
+@record
+class FixResult:
+    """What became of the findings. `changed` has the old and the new content of each file, by path."""
+
+    files: int
+    fixed: tuple[LintFinding, ...]
+    left: tuple[Left, ...]
+    changed: dict[str, tuple[bytes, bytes]]
+    errors: tuple[LintError, ...]
+
+
+def fix(
+    job: Job,
+    *,
+    unsafe: bool = False,
+    choose: Choose | None = None,
+    contents: dict[str, bytes] | None = None,
+) -> FixResult:
+    """Fix what the job's findings ask for.
+
+    `choose` is asked before each fix, with the file's content without and with it. `contents` is what to
+    read in the place of files, as for `lint`.
+    """
+    run = _Run(unsafe, choose, dict(contents or {}))
+    for _ in range(_PASSES):
+        result = lint(job, contents=run.contents)
+        if not run.fix_all(result.findings):
+            break
+    else:
+        result = lint(job, contents=run.contents)
+    left = [
+        Left(finding, run.reason(finding))
+        for finding in result.findings
+        if finding.status == "violation"
+    ]
+    return FixResult(result.files, tuple(run.fixed), tuple(left), run.changed(), result.errors)
+
+
+class _Run:
+    def __init__(self, unsafe: bool, choose: Choose | None, contents: dict[str, bytes]) -> None:
+        self.contents = contents
+        self.fixed: list[LintFinding] = []
+        self._unsafe = unsafe
+        self._choose = choose
+        self._originals = dict(contents)
+        self._reasons: dict[str, str] = {}
+        self._is_stopped = False
+
+    def fix_all(self, findings: tuple[LintFinding, ...]) -> bool:
+        """Make what fixes the findings allow; tell whether anything was changed."""
+        by_file: dict[str, list[Fixable]] = {}
+        for finding in findings:
+            if finding.fix is not None and finding.status == "violation":
+                by_file.setdefault(finding.file, []).append((finding, finding.fix))
+        changed = [self._fix_file(file, mine) for file, mine in by_file.items()]
+        return any(changed)
+
+    def reason(self, finding: LintFinding) -> str:
+        """Say why a finding is left, "" where there is no fix for it."""
+        if finding.fix is None:
+            return ""
+        if not finding.fix[0] and not self._unsafe:
+            return NEEDS_UNSAFE
+        return self._reasons.get(_identity(finding), DECLINED if self._is_stopped else UNSETTLED)
+
+    def changed(self) -> dict[str, tuple[bytes, bytes]]:
+        """Return the old and the new content of each file that is to be changed."""
+        return {
+            path: (self._originals[path], content)
+            for path, content in self.contents.items()
+            if content != self._originals[path]
+        }
+
+    def _fix_file(self, file: str, fixable: list[Fixable]) -> bool:
+        findings = [finding for finding, _ in fixable]
+        try:
+            before = self.contents[file] if file in self.contents else read_file(file)
+            draft = Draft(before)
+        except (InputError, Refused) as problem:
+            self._refuse(findings, str(problem))
+            return False
+        made = []
+        try:
+            for finding, edits in _in_order(fixable):
+                if self._make(draft, finding, edits):
+                    made.append(finding)
+        except Stop:
+            self._is_stopped = True
+        try:
+            after = draft.data()
+        except Refused as problem:
+            self._refuse(made, str(problem))
+            return False
+        if after == before:
+            return False
+        self._originals.setdefault(file, before)
+        self.contents[file] = after
+        self.fixed += made
+        return True
+
+    def _make(self, draft: Draft, finding: LintFinding, edits: PlainFix) -> bool:
+        if self._is_stopped or (not edits[0] and not self._unsafe):
+            return False
+        if _identity(finding) in self._reasons:
+            return False
+        before = draft.data() if self._choose is not None else b""
+        kept = draft.state()
+        try:
+            if not draft.apply(edits):
+                return False
+            if self._choose is not None:
+                after = draft.data()
+                if after != before and not self._choose(finding, before, after):
+                    draft.restore(kept)
+                    self._refuse([finding], DECLINED)
+                    return False
+        except Refused as problem:
+            draft.restore(kept)
+            self._refuse([finding], str(problem))
+            return False
+        except Stop:
+            draft.restore(kept)
+            raise
+        return True
+
+    def _refuse(self, findings: list[LintFinding], reason: str) -> None:
+        for finding in findings:
+            self._reasons[_identity(finding)] = reason
+
+
+def _identity(finding: LintFinding) -> str:
+    return repr((finding.file, finding.rule, finding.pointer, finding.name, finding.fix))
+
+
+def _in_order(fixable: list[Fixable]) -> Iterator[Fixable]:
+    """What removes entries comes last and from behind, so that the others keep their numbers."""
+    removing = []
+    for finding, edits in fixable:
+        if any(operation == REMOVE for operation, _, _ in edits[2]):
+            removing.append((finding, edits))
+        else:
+            yield finding, edits
+    yield from reversed(removing)
