@@ -101,6 +101,13 @@ def test_every_fixed_form_has_its_failing_fixture() -> None:
     assert fixed <= failing
 
 
+def test_the_documentation_lists_the_rules_with_fixes() -> None:
+    page = (ROOT.parents[2] / "docs" / "fix.md").read_text(encoding="utf-8")
+    table = page.partition("## Which rules have fixes")[2]
+    listed = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert listed == sorted(path.name for path in ROOT.iterdir() if (path / "fixed").exists())
+
+
 def _write_all() -> None:
     for path in FAILING:
         expected = path.parent.parent / "fixed" / path.name

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
 from tidewaiter.rules.fixes.edit import remove_at
-from tidewaiter.rules.manifest.fields import dig, quoted
+from tidewaiter.rules.manifest.fields import dig, items, quoted
 from tidewaiter.rules.rule import WORKLOAD, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    from tidewaiter.rules.fixes.edit import Fix
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
 
@@ -65,7 +67,23 @@ def check(workload: Workload, context: Context) -> Iterator[Violation]:
                         f"{container.pointer}/{'/'.join(path)}/{kind}/host",
                         f"the {path[-1]} of container {container.name} asks the host {quoted(host)}",
                         container.name,
-                        fix=remove_at(
-                            f"{container.pointer}/{'/'.join(path)}/{kind}/host", safe=False
+                        fix=_fix(
+                            workload,
+                            handler[kind],
+                            f"{container.pointer}/{'/'.join(path)}/{kind}/host",
                         ),
                     )
+
+
+def _fix(workload: Workload, action: dict[str, Any], pointer: str) -> Fix | None:
+    """Ask the pod itself, where one of its containers says that it listens there."""
+    declared = {
+        port[field]
+        for container in workload.containers
+        for port, _ in items(container.spec.get("ports"), "")
+        for field in ("name", "containerPort")
+        if isinstance(port.get(field), int | str)
+    }
+    asked = action.get("port")
+    is_declared = isinstance(asked, int | str) and asked in declared
+    return remove_at(pointer, safe=False) if is_declared else None
