@@ -13,7 +13,7 @@ from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from tidewaiter.rules.finding import ExemptionUse, Span, Violation
     from tidewaiter.rules.inventory import Inventory
@@ -54,11 +54,12 @@ def judge(
     today: str,
     inline: bool = True,
     rules: str = ALL,
+    names: Collection[str] | None = None,
     out_of_time: Callable[[], bool] | None = None,
 ) -> Report:
     """Run the rules on each resource and apply the exemptions; see `evaluate`.
 
-    `out_of_time` is asked before each rule; once it says so, the answer of every further rule is `unknown`.
+    `names` are the only rules to run, of those that the policy asks for. `out_of_time` is asked before each rule; once it says so, the answer of every further rule is `unknown`.
     """
     findings: list[Finding] = []
     crashes: list[RuleCrash] = []
@@ -70,7 +71,10 @@ def judge(
         key = (id(settings), resource.kind_id, workload is not None)
         steps = plans.get(key)
         if steps is None:
-            steps = plans[key] = policy.steps(settings, resource, inventory, today, rules)
+            steps = policy.steps(settings, resource, inventory, today, rules)
+            if names is not None:
+                steps = tuple(step for step in steps if step.name in names)
+            plans[key] = steps
         start = len(findings)
         for step in steps:
             if unreached or (out_of_time is not None and out_of_time()):

@@ -4,7 +4,7 @@ A cluster says much more of an object than that, and of tens of thousands: who w
 dashboards, certificates. And it holds secrets, of which none shall lie in an inventory. So:
 
 - pod templates: labels, annotations, host network, and of containers name, image, ports and resources; no
-  environment;
+  environment; a hash of each field instead, to know its pods again, and the names of what it refers to;
 - Secrets: the keys. ConfigMaps: the keys, and of values what the rules look for in them: switches, and whether
   one bounds a pool of connections;
 - definitions of custom resources: the schemas without their texts;
@@ -18,10 +18,13 @@ The kinds in `whole` are kept as they are: those that a policy's own expressions
 
 from __future__ import annotations
 
+from tidewaiter.rules.manifest.as_written import as_written
 from tidewaiter.rules.manifest.credential import credential_form, expression, is_literal_credential
 from tidewaiter.rules.manifest.database import is_connection_string, mentions_pool
 from tidewaiter.rules.manifest.fields import mapping, sequence, text
 from tidewaiter.rules.manifest.resource import kind_id
+from tidewaiter.rules.manifest.template_record import RECORD, template_record
+from tidewaiter.rules.manifest.uses import USES, names_used
 from tidewaiter.rules.manifest.workload import CONTAINER_FIELDS, POD_SPECS
 
 TYPE_CHECKING = False
@@ -197,6 +200,7 @@ def kept(
 
     `pod_specs` are the kinds that the policy adds to the workloads. What is given is not written to.
     """
+    obj = as_written(obj)
     kind = kind_id(text(obj.get("apiVersion")), text(obj.get("kind")))
     found: dict[str, Any] = {
         "apiVersion": obj.get("apiVersion"),
@@ -271,6 +275,8 @@ def _workload(
         return found
     if kind == "Job.batch" and mapping(obj.get("status")).get("completionTime"):
         return found
+    found[RECORD] = template_record(obj, pointer)
+    found[USES] = names_used(obj, pod_specs)
     steps = pointer.split("/")[1:]
     below = _template(obj, steps, is_daemon_set=kind == "DaemonSet.apps")
     spec = mapping(obj.get("spec"))

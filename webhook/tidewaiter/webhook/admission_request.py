@@ -35,12 +35,16 @@ class AdmissionRequest:
     """What the API server asks.
 
     `subject` names it. `object` is the object as it will be, None on DELETE and CONNECT; `old` as it was, None on
-    CREATE. Both have the version that the webhook is registered for.
+    CREATE. Both have the version that the webhook is registered for, and `requested_version` is the one that the
+    client has used. `resource` is the plural name and group of what is asked for, such as `deployments.apps` where
+    the object is a Scale.
     """
 
     subject: ReviewedObject
     object: dict[str, Any] | None
     old: dict[str, Any] | None
+    resource: str = ""
+    requested_version: str = ""
 
 
 def parse_review(payload: object) -> AdmissionRequest:
@@ -71,7 +75,17 @@ def parse_review(payload: object) -> AdmissionRequest:
         subresource=text(request.get("subResource")),
         dry_run=request.get("dryRun") is True,
     )
-    return AdmissionRequest(subject, new, old)
+    resource, requested = mapping(request.get("resource")), mapping(request.get("requestKind"))
+    group = text(resource.get("group"))
+    return AdmissionRequest(
+        subject,
+        new,
+        old,
+        resource=f"{text(resource.get('resource'))}.{group}"
+        if group
+        else text(resource.get("resource")),
+        requested_version=_api_version(requested) if requested else subject.api_version,
+    )
 
 
 def review_part(payload: object, api_version: str, kind: str, part: str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Decision:
     message: str = ""
     code: int = 403
     """HTTP status of the Status object where the request is denied."""
+    causes: tuple[Mapping[str, str], ...] = ()
+    """Reason, message and field of each violation, for a client that reads more than the message."""
     warnings: tuple[str, ...] = ()
     audit_annotations: Mapping[str, str] = field(default_factory=dict)
     answers: tuple[RuleAnswer, ...] = ()

@@ -255,6 +255,8 @@ def _text(
 def _state(state: RuleState, width: int) -> Iterator[str]:
     level = state.severity if state.enabled else "off"
     yield f"  {state.name:{width}}  {level:7}  {'; '.join(state.reasons)}"
+    if state.enabled and state.mode != "enforce":
+        yield f"  {'':{width}}           mode at admission: {state.mode}"
     for name, value in state.parameters.items():
         yield f"  {'':{width}}           {name}: {_value(value)}"
     for exemption in state.exemptions:

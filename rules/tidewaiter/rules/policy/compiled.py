@@ -96,21 +96,30 @@ class Step:
 class Settings:
     """What holds for a part of the world: its rules with severity and parameters, and the level."""
 
-    __slots__ = ("_entries", "_plans", "level", "mode", "rules")
+    __slots__ = ("_entries", "_modes", "_plans", "level", "mode", "rules")
 
     def __init__(
         self,
         rules: dict[str, tuple[str, dict[str, Any]]],
         level: str,
         mode: str,
+        modes: Mapping[str, str],
         entries: Mapping[str, catalogue.Entry],
     ) -> None:
-        """Hold rule name to (severity, parameters as stated), the Pod Security level and the mode."""
+        """Hold rule name to (severity, parameters as stated), the Pod Security level and the modes.
+
+        `mode` is that of admission, `modes` are those of rules that have another.
+        """
         self._entries = entries
+        self._modes = modes
         self.rules = rules
         self.level = level
         self.mode = mode
         self._plans: dict[tuple[str, bool], tuple[str, ...]] = {}
+
+    def mode_of(self, rule: str) -> str:
+        """Return what admission does with a rule's findings: "enforce", "warn" or "audit"."""
+        return self._modes.get(rule, self.mode)
 
     def rules_for(self, resource: Resource) -> tuple[str, ...]:
         """Return the names of the rules that apply to the resource's kind, in catalogue order."""
@@ -254,10 +263,13 @@ class Policy:
         profiles: Sequence[str] = self.plain.get("profiles") or (DEFAULT_PROFILE,)
         stated: dict[str, RuleSettings] = dict(self.plain.get("rules", {}))
         mode: str = self.plain.get("admission", {}).get("mode", "enforce")
+        modes = _stated_modes(stated)
         for index in overrides:
             override = self.plain["overrides"][index]
             profiles = override.get("profiles") or profiles
-            mode = override.get("mode", mode)
+            if "mode" in override:
+                mode, modes = override["mode"], {}
+            modes |= _stated_modes(override.get("rules", {}))
             for name, setting in override.get("rules", {}).items():
                 stated[name] = _merged(stated.get(name, {}), setting)
         rules: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -275,7 +287,7 @@ class Policy:
                     setting.get("severity", entry.severity),
                     setting.get("parameters", {}),
                 )
-        return Settings(rules, pod_security_level(profiles), mode, self.entries)
+        return Settings(rules, pod_security_level(profiles), mode, modes, self.entries)
 
 
 def pod_security_level(profiles: Sequence[str]) -> str:
@@ -291,6 +303,10 @@ def parse_version(text: str) -> tuple[int, int] | None:
     ):
         return None
     return int(parts[0]), int(parts[1])
+
+
+def _stated_modes(rules: Mapping[str, RuleSettings]) -> dict[str, str]:
+    return {name: setting["mode"] for name, setting in rules.items() if "mode" in setting}
 
 
 def _merged(below: RuleSettings, above: RuleSettings) -> RuleSettings:

@@ -102,7 +102,7 @@ def effective_policy(
                     name=name,
                     enabled=name in names,
                     severity=entry.severity,
-                    mode=settings.mode,
+                    mode=settings.mode_of(name),
                     parameters=policy.rule(name).defaults(),
                     reasons=(reason,),
                     exemptions=_exemptions(policy, name, resource, today),
@@ -121,21 +121,18 @@ def _none_of(profiles: list[str]) -> str:
 
 def _state(policy: Policy, state: RuleState, matching: list[tuple[int, Any]]) -> RuleState:
     """Lay what the policy and the options say of a rule over what its profiles make of it."""
-    name, severity, mode, parameters = state.name, state.severity, state.mode, state.parameters
+    name, severity, parameters = state.name, state.severity, state.parameters
     reasons = list(state.reasons)
     for source, setting in _settings_of(policy, name, matching):
         reasons.append(f"{source}: {_shown(setting)}")
         severity = setting.get("severity", severity)
-        mode = setting.get("mode", mode)
         parameters = {**parameters, **setting.get("parameters", {})}
     only, skip = policy.plain.get("only"), policy.plain.get("skip", ())
     if only:
         reasons.append("--only names it" if name in only else "--only leaves it out")
     if name in skip:
         reasons.append("--skip names it")
-    return replace(
-        state, severity=severity, mode=mode, parameters=parameters, reasons=tuple(reasons)
-    )
+    return replace(state, severity=severity, parameters=parameters, reasons=tuple(reasons))
 
 
 def _profiles(
@@ -162,8 +159,11 @@ def _settings_of(
         place = f" (line {line})" if line else ""
         found.append((f"rules.{name}{place}", dict(stated[name])))
     for index, override in matching:
+        place = f"overrides[{index}]{_line(override)}"
+        if "mode" in override:
+            found.append((place, {"mode": override["mode"]}))
         if name in override.get("rules", {}):
-            found.append((f"overrides[{index}]{_line(override)}", dict(override["rules"][name])))
+            found.append((place, dict(override["rules"][name])))
     return found
 
 

@@ -79,7 +79,7 @@ def export(policy: Policy, *, today: str) -> Export:
         spec["matchConditions"] = [*spec.get("matchConditions", []), *conditions]
         if not spec["matchConditions"]:
             del spec["matchConditions"]
-        objects += _objects(name, spec, _actions(severity, settings.mode))
+        objects += _objects(name, spec, _actions(severity, settings.mode_of(name)))
     if left_out:
         notes.append(f"left out, as they have no form in CEL: {', '.join(left_out)}")
     return Export(objects, notes)

@@ -123,16 +123,46 @@ class Exemption(_Strict):
     expires: Day | None = Field(None, description="The last day on which it holds, as 2027-01-31.")
 
 
+class AdmissionExempt(_Strict):
+    """Requests that are not reviewed at all; in each list one entry is enough."""
+
+    usernames: Globs | None = Field(None, description="Globs of the names of users.")
+    groups: Globs | None = Field(None, description="Globs of the groups of users.")
+    namespaces: Globs | None = Field(
+        None, description="Globs of namespaces; objects in none match no glob."
+    )
+    builtIn: StrictBool = Field(  # noqa: N815
+        True,
+        description="Whether the cluster's own components, kube-system and the webhook's namespace "
+        "are exempt too.",
+    )
+
+
 class Admission(_Strict):
     """How the webhook uses the policy; the linter does not look at it."""
 
-    annotationExemptions: StrictBool = Field(  # noqa: N815 - as the file has it
-        False, description="Whether annotations on objects exempt them at admission."
-    )
+    mode: Mode = Field("enforce", description="What to do with violations.")
     unknown: Literal["deny", "warn", "allow"] = Field(
         "warn", description="What to do where a rule cannot know."
     )
-    mode: Mode = Field("enforce", description="What to do with violations.")
+    crossResource: Literal["deny", "warn"] = Field(  # noqa: N815 - as the file has it
+        "warn",
+        description="The most that comes of rules which ask about other objects, as these may "
+        "arrive later.",
+    )
+    onTimeout: Literal["deny", "warn", "allow"] = Field(  # noqa: N815
+        "deny", description="What to do where there is no time to ask every rule."
+    )
+    ratchet: StrictBool = Field(
+        False,
+        description="Whether an update may keep the violations that its object has already.",
+    )
+    annotationExemptions: StrictBool = Field(  # noqa: N815
+        False, description="Whether annotations on objects exempt them at admission."
+    )
+    exempt: AdmissionExempt | None = Field(
+        None, description="Requests that are not reviewed at all."
+    )
 
 
 class WorkloadKind(_Strict):

@@ -262,6 +262,7 @@ _MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (model.PolicySpec, "overrides"): model.Override,
     (model.PolicySpec, "exemptions"): model.Exemption,
     (model.PolicySpec, "admission"): model.Admission,
+    (model.Admission, "exempt"): model.AdmissionExempt,
     (model.PolicySpec, "workloads"): model.WorkloadKind,
     (model.PolicySpec, "customRules"): model.CustomRule,
     (model.CustomRule, "match"): model.Match,
