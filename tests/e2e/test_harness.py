@@ -18,6 +18,7 @@ from tests.e2e.api_server import running_api_server
 from tests.e2e.binaries import (
     KUBERNETES,
     MODULE,
+    OLDER,
     Binaries,
     BuildFailed,
     GoIsMissing,
@@ -55,10 +56,11 @@ def put_go(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def test_all_staging_modules_have_the_version_of_kubernetes() -> None:
-    text = (MODULE / "go.mod").read_text(encoding="utf-8")
+@pytest.mark.parametrize("module", [MODULE, OLDER], ids=["this-version", "the-one-before"])
+def test_all_staging_modules_have_the_version_of_kubernetes(module: Path) -> None:
+    text = (module / "go.mod").read_text(encoding="utf-8")
     replaced = re.findall(r"^\t(k8s\.io/\S+) => (\S+) (\S+)$", text, re.MULTILINE)
-    version = version_of(KUBERNETES).replace("v1.", "v0.", 1)
+    version = version_of(KUBERNETES, module).replace("v1.", "v0.", 1)
     assert replaced == [(name, name, version) for name, _, _ in replaced]
     placeholders = set(re.findall(r"^\t(k8s\.io/\S+) v0\.0\.0 ", text, re.MULTILINE))
     assert placeholders
