@@ -79,14 +79,17 @@ async def _run(settings: Settings) -> None:
     from tidewaiter.webhook.inventory_source import open_inventory
     from tidewaiter.webhook.log import logger
     from tidewaiter.webhook.metrics import Metrics
+    from tidewaiter.webhook.own_certificates import PairFiles, begin_renewal
     from tidewaiter.webhook.policy_watch import PolicyWatch
     from tidewaiter.webhook.server import Server
     from tidewaiter.webhook.serving import Serving
     from tidewaiter.webhook.traces import tracer_from_environment
 
     metrics = Metrics()
+    renewal = await begin_renewal(settings) if settings.own_secret else None
+    files = renewal.files if renewal else PairFiles(settings.certificate, settings.key)
     certificates = (
-        Certificates(settings.certificate, settings.key, metrics) if settings.certificate else None
+        Certificates(files.certificate, files.key, metrics) if files.certificate else None
     )
     sources = []
 
@@ -101,9 +104,11 @@ async def _run(settings: Settings) -> None:
     if certificates is None:
         logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
     try:
-        await Server(serving, Application(serving), certificates).run()
+        await Server(serving, Application(serving), certificates, renewal).run()
     finally:
         audit_log.close()
+        if renewal is not None:
+            await renewal.close()
         if tracer is not None:
             tracer.close()
     logger.info("ended")

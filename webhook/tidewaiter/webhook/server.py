@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.webhook.app import Application
     from tidewaiter.webhook.certificates import Certificates
+    from tidewaiter.webhook.own_certificates import Renewal
     from tidewaiter.webhook.serving import Serving
 
 _BACKLOG = 2048
@@ -30,12 +31,17 @@ class Server:
     """One server, from the first connection to the last."""
 
     def __init__(
-        self, serving: Serving, application: Application, certificates: Certificates | None
+        self,
+        serving: Serving,
+        application: Application,
+        certificates: Certificates | None,
+        renewal: Renewal | None = None,
     ) -> None:
         """Hold the parts; nothing is opened yet."""
         self._serving = serving
         self._settings = serving.settings
         self._certificates = certificates
+        self._renewal = renewal
         self._connections = Connections(self._settings, serving.metrics)
         self._config = Config(
             application,
@@ -73,14 +79,14 @@ class Server:
         scheme = "https" if self._certificates else "http"
         for each in sockets:
             logger.info("listening on %s://%s", scheme, _shown(each.getsockname()))
-        tasks = [
-            asyncio.create_task(_surely(what, coroutine))
-            for what, coroutine in (
-                ("the limits of connections", self._connections.sweep()),
-                ("the reading of changed files", self._follow_files()),
-                ("the inventory", self._serving.inventory.run()),
-            )
+        parts = [
+            ("the limits of connections", self._connections.sweep()),
+            ("the reading of changed files", self._follow_files()),
+            ("the inventory", self._serving.inventory.run()),
         ]
+        if self._renewal is not None:
+            parts.append(("the renewal of certificates", self._renewal.run()))
+        tasks = [asyncio.create_task(_surely(what, coroutine)) for what, coroutine in parts]
         try:
             await self._ending.wait()
             await self._drain(servers)

@@ -29,7 +29,16 @@ class Settings:
     """The policy file or folder; empty for the default policy."""
     certificate: str = ""
     key: str = ""
-    """PEM files; both empty where the server speaks plain HTTP."""
+    """PEM files; both empty where the server speaks plain HTTP or makes its own."""
+    own_secret: str = ""
+    """The Secret in which the replicas share certificates that they make themselves; empty where they do not."""
+    service: tuple[str, str] = ("", "")
+    """Name and namespace of the Service that leads here; its namespace is that of the Secret."""
+    own_names: tuple[str, ...] = ()
+    """Further DNS names and addresses of the server."""
+    webhook_configurations: tuple[str, ...] = ()
+    certificate_lifetime: float = 30 * 86_400.0
+    authority_lifetime: float = 365 * 86_400.0
     host: str = "127.0.0.1"
     port: int = 8443
     inventory: str = CLUSTER
@@ -56,7 +65,7 @@ class Settings:
     @property
     def is_encrypted(self) -> bool:
         """Whether the server speaks TLS."""
-        return bool(self.certificate)
+        return bool(self.certificate or self.own_secret)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +79,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--tls-cert", metavar="FILE", help="PEM file of the certificate, with its chain")
     add("--tls-key", metavar="FILE", help="PEM file of the certificate's key")
+    add(
+        "--own-certificate",
+        metavar="SECRET",
+        help="make certificates, share them by this Secret in the Service's namespace, and renew them",
+    )
+    add("--service", metavar="NAME.NAMESPACE", help="the Service that leads here")
+    add(
+        "--own-name",
+        action="append",
+        metavar="NAME",
+        help="further DNS name or address that an own certificate is for; repeatable",
+    )
+    add(
+        "--webhook-configuration",
+        action="append",
+        metavar="NAME",
+        help="ValidatingWebhookConfiguration that shall trust the own certificates; repeatable",
+    )
+    add(
+        "--certificate-lifetime",
+        metavar="DURATION",
+        default="720h",
+        help="of an own certificate; the last third is for its renewal (default: %(default)s)",
+    )
+    add(
+        "--authority-lifetime",
+        metavar="DURATION",
+        default="8760h",
+        help="of the own authority, likewise (default: %(default)s)",
+    )
     add("--plain-http", action="store_true", help="serve without TLS beyond loopback too")
     add(
         "--bind",
@@ -164,10 +203,21 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
         msg = f"{given} is given without {missing}: a certificate and its key go together"
         raise InputError(msg)
-    if arguments.plain_http and certificate:
-        msg = "--plain-http and --tls-cert exclude each other"
+    own_secret = arguments.own_certificate or ""
+    chosen = [
+        option
+        for option, value in (
+            ("--plain-http", arguments.plain_http),
+            ("--tls-cert", certificate),
+            ("--own-certificate", own_secret),
+        )
+        if value
+    ]
+    if len(chosen) > 1:
+        msg = f"{' and '.join(chosen)} exclude each other"
         raise InputError(msg)
-    if not certificate and not arguments.plain_http and not _is_loopback(host):
+    service = _service(arguments, own_secret)
+    if not chosen and not arguments.plain_http and not _is_loopback(host):
         msg = (
             f"without --tls-cert and --tls-key only loopback is served, not {arguments.bind!r}: the API server speaks "
             "TLS to webhooks; --plain-http serves without it, behind a proxy that ends TLS"
@@ -177,6 +227,14 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         policy=_policy(arguments.policy),
         certificate=certificate,
         key=key,
+        own_secret=own_secret,
+        service=service,
+        own_names=tuple(arguments.own_name or ()),
+        webhook_configurations=tuple(arguments.webhook_configuration or ()),
+        certificate_lifetime=_seconds(
+            "--certificate-lifetime", arguments.certificate_lifetime, least=30
+        ),
+        authority_lifetime=_seconds("--authority-lifetime", arguments.authority_lifetime, least=30),
         host=host,
         port=port,
         inventory=arguments.inventory,
@@ -196,6 +254,21 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         log_format=arguments.log_format,
         log_level=arguments.log_level,
     )
+
+
+def _service(arguments: argparse.Namespace, own_secret: str) -> tuple[str, str]:
+    """Return name and namespace of the Service. Raises InputError where own certificates cannot do without."""
+    name, _, namespace = (arguments.service or "").partition(".")
+    if arguments.service and (not name or not namespace or "." in namespace):
+        msg = f"--service takes NAME.NAMESPACE, not {arguments.service!r}"
+        raise InputError(msg)
+    if own_secret and not name:
+        msg = "--own-certificate needs --service NAME.NAMESPACE, for which the certificate is"
+        raise InputError(msg)
+    if own_secret and not arguments.webhook_configuration:
+        msg = "--own-certificate needs --webhook-configuration NAME: nobody else would trust it"
+        raise InputError(msg)
+    return name, namespace
 
 
 def _policy(stated: str | None) -> str:
