@@ -21,6 +21,7 @@ COMMANDS = {
     "rules": "list the rules",
     "explain": "say what one rule wants, why, and how to fulfil it",
     "policy": "check a policy file, show what it does, print its JSON Schema",
+    "verify": "verify that images are signed and attested",
     "serve": "judge what is sent to a cluster: a validating admission webhook",
     "audit": "verify the audit log of the webhook",
 }

@@ -1,0 +1,25 @@
+"""Check what a user gives to verify by, before any registry is asked."""
+
+from __future__ import annotations
+
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.signatures.keys import read_public_key
+from tidewaiter.rules.signatures.signed_time import read_certificates
+
+
+def check_key(pem: str, file: str) -> str:
+    """Return a public key (PEM) that can be verified with. Raises InputError with the file."""
+    try:
+        read_public_key(pem)
+    except InputError as error:
+        raise InputError(error.message, file=file) from None
+    return pem
+
+
+def check_certificates(pem: str, file: str) -> str:
+    """Return certificates (PEM) that can be read. Raises InputError with the file."""
+    try:
+        read_certificates(pem, "the file")
+    except InputError as error:
+        raise InputError(error.message, file=file) from None
+    return pem
