@@ -107,6 +107,8 @@ def test_finding_has_its_object_place_and_remedy() -> None:
         (["--frmat", "json"], 2),
         (["--jobs", "0"], 2),
         (["--show", "everything"], 2),
+        (["--format", "xml", "pod.yaml"], 2),
+        (["--report", "sarif", "pod.yaml"], 2),
         (["--policy", "missing.yaml", "pod.yaml"], 2),
         (["missing.yaml"], 2),
         (["--only", "no-privileged", "pod.yaml", "missing.yaml"], 2),
@@ -123,6 +125,8 @@ def test_misspelt_words_get_a_suggestion() -> None:
     assert b"'lint'" in run("lnt").stderr
     assert b"no-privileged" in run("lint", "--only", "no-priviledged").stderr
     assert b"recommended" in run("lint", "--profile", "recomended").stderr
+    assert b"'sarif'" in run("lint", "--format", "sarf").stderr
+    assert b"'junit'" in run("lint", "--report", "junti=x.xml").stderr
 
 
 def test_broken_file_is_reported_and_the_others_are_checked() -> None:

@@ -18,6 +18,8 @@ class LintFinding:
 
     `api_version`, `kind` and `name` are empty for a finding on the policy file itself. `exemption` is
     None or a mapping of `source`, `reason` and `expires`. `fix` are the edits that would mend it, if any.
+    `field` is the pointer as `stable_field` makes it. `extent` is the first and last line of the object, (0, 0)
+    where the job did not ask for it.
     """
 
     file: str
@@ -38,6 +40,8 @@ class LintFinding:
     pointer: str
     exemption: dict[str, Any] | None
     fix: PlainFix | None = None
+    field: str = ""
+    extent: tuple[int, int] = (0, 0)
 
 
 @record
@@ -51,11 +55,26 @@ class LintError:
 
 
 @record
+class Held:
+    """What a run found that does not count in it.
+
+    `baseline` are the violations that a baseline holds and `fixed` the number of its entries that nothing
+    matches any more; `elsewhere` is the number of violations on objects that have not changed. The numbers
+    are None where nobody asked.
+    """
+
+    baseline: tuple[LintFinding, ...] = ()
+    fixed: int | None = None
+    elsewhere: int | None = None
+
+
+@record
 class LintResult:
     """A whole run: findings ordered by file, line, column and rule.
 
     `files` counts all that were looked at, those passed over among them; `skipped` pairs these with the
-    reason. `lines` holds the source line of each finding, by file and line.
+    reason. `lines` holds the source line of each finding, by file and line, and those around it where the
+    job asked for them.
     """
 
     files: int
@@ -64,6 +83,7 @@ class LintResult:
     findings: tuple[LintFinding, ...]
     errors: tuple[LintError, ...]
     lines: dict[tuple[str, int], str]
+    held: Held = Held()
 
 
 def lint_error(error: InputError) -> LintError:

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.cli.browser import NEEDS_BROWSER, browser, media
 from tidewaiter.cli.main import main
 
-ROOT = Path(__file__).parents[3]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+__all__ = ["browser"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM or not DRIVER,
-        reason="needs Chromium and its driver: apt-get install chromium chromium-driver",
-    ),
-]
+ROOT = Path(__file__).parents[3]
+pytestmark = NEEDS_BROWSER
 HOSTILE = """
 apiVersion: apps/v1
 kind: Deployment
@@ -47,32 +27,12 @@ spec: {template: {spec: {containers: [{name: "\\"onload=\\"x", image: "</style><
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.binary_location = str(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 def _open(browser: webdriver.Chrome, manifests: Path, page: Path) -> None:
     code = main(["checklist", str(manifests), "--format=html", f"--output={page}"])
     assert code in {0, 1}
     browser.get_log("browser")  # type: ignore[no-untyped-call]
     browser.get_log("performance")  # type: ignore[no-untyped-call]
     browser.get(page.as_uri())
-
-
-def _media(browser: webdriver.Chrome, **features: str) -> None:
-    rows = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": rows})
 
 
 def _pages(browser: webdriver.Chrome) -> int:
@@ -162,7 +122,7 @@ def test_sixty_services_print_on_one_page(browser: webdriver.Chrome, tmp_path: P
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_state_can_be_read_in_both_schemes(broken: webdriver.Chrome, scheme: str) -> None:
-    _media(broken, prefers_color_scheme=scheme)
+    media(broken, prefers_color_scheme=scheme)
     script = """
       const rgb = c => c.match(/[\\d.]+/g).slice(0, 3).map(Number);
       const light = c => { const [r, g, b] = rgb(c).map(v => { v /= 255;
@@ -176,7 +136,7 @@ def test_every_state_can_be_read_in_both_schemes(broken: webdriver.Chrome, schem
     try:
         assert min(broken.execute_script(script)) >= 4.5
     finally:
-        _media(broken)
+        media(broken)
 
 
 def test_a_narrow_screen_scrolls_the_map_and_not_the_page(broken: webdriver.Chrome) -> None:

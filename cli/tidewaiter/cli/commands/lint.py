@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
     from tidewaiter.cli.result import LintResult
 
-FORMATS = ("text", "json")
+FORMATS = (
+    "text", "json", "sarif", "junit", "github", "gitlab", "tap", "policyreport", "markdown", "html",
+)  # fmt: skip
+_BY_FAIL_LEVEL = frozenset({"junit", "tap"})
+"""Formats whose tests fail where the run fails."""
+_AROUND = {"html": 2}
+"""Source lines around a finding that a format shows."""
 FAIL_LEVELS = ("error", "warning", "info", "never")
 _STATUSES = ("exempted", "unknown")
 
@@ -41,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
     add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
-    add("--format", choices=FORMATS, default="text", help="form of the report (default: text)")
+    add("--format", default="text", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
     add("--report", action="append", metavar="FORMAT=FILE", help="one more report; repeatable")
     add("--fail-on", choices=FAIL_LEVELS, help="lowest severity that fails (default: error)")
@@ -71,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         fail_on=arguments.fail_on,
         use_cache=not arguments.no_cache,
     )
+    fail_on: str = plain.get("failOn", "error")
     job = Job(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
@@ -80,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs or _cores(),
         today=today(),
         use_cache=not arguments.no_cache,
+        around=max(_AROUND.get(form, 0) for form, _ in reports),
     )
     result = lint(job, _progress_bar())
     for error in result.errors:
@@ -89,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
         for file, reason in result.skipped:
             print(f"{file}: skipped: {reason}", file=sys.stderr)
     for form, file in reports:
-        write(_render(form, result, arguments, show, to_terminal=not file), file)
-    return _exit_code(result, plain.get("failOn", "error"))
+        write(_render(form, result, arguments, show, fail_on, to_terminal=not file), file)
+    return _exit_code(result, fail_on)
 
 
 def _exit_code(result: LintResult, fail_on: str) -> int:
@@ -117,16 +125,25 @@ def _reports(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     """Return the reports to write as (format, file), an empty file for stdout."""
     from tidewaiter.rules.errors import InputError
 
-    reports = [(arguments.format, arguments.output or "")]
+    reports = [(_format(arguments.format), arguments.output or "")]
     for stated in arguments.report or ():
         form, _, file = stated.partition("=")
-        if form not in FORMATS or not file:
-            msg = (
-                f"--report takes FORMAT=FILE with a format of {', '.join(FORMATS)}, not {stated!r}"
-            )
+        if not file:
+            msg = f"--report takes FORMAT=FILE, as in sarif=tidewaiter.sarif, not {stated!r}"
             raise InputError(msg)
-        reports.append((form, file))
+        reports.append((_format(form), file))
     return reports
+
+
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        from tidewaiter.rules.errors import InputError
+        from tidewaiter.rules.names import nearest_name
+
+        nearest = nearest_name(name, FORMATS)
+        hint = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(FORMATS)}"
+        raise InputError(f"there is no format {name!r}; {hint}")
+    return name
 
 
 def _render(
@@ -134,6 +151,7 @@ def _render(
     result: LintResult,
     arguments: argparse.Namespace,
     show: frozenset[str],
+    fail_on: str,
     *,
     to_terminal: bool,
 ) -> Iterator[str]:
@@ -141,6 +159,13 @@ def _render(
         from tidewaiter.cli.output import json_report
 
         return json_report.pieces(result, show=show)
+    if form != "text":
+        from importlib import import_module
+
+        pieces = import_module(f"tidewaiter.cli.output.{form}").pieces
+        by_level = {"fail_on": fail_on} if form in _BY_FAIL_LEVEL else {}
+        found: Iterator[str] = pieces(result, show=show, **by_level)
+        return found
     from tidewaiter.cli.output import text
 
     return text.pieces(

@@ -74,7 +74,7 @@ def _answers(
             progress(done, len(files))
 
     return run_parts(
-        lambda: Part(policy, job.today, contents),
+        lambda: Part(policy, job.today, contents, around=job.around, extents=job.extents),
         shares or [[]],
         extra,
         complete=complete,
@@ -113,14 +113,17 @@ def _result(
         skipped=tuple(sorted(skipped)),
         findings=tuple(findings),
         errors=tuple(errors),
-        lines=_without_credentials(lines, findings),
+        lines=_without_credentials(lines, findings, neighbours=job.around > 0),
     )
 
 
 def _without_credentials(
-    lines: dict[tuple[str, int], str], findings: Sequence[LintFinding]
+    lines: dict[tuple[str, int], str], findings: Sequence[LintFinding], *, neighbours: bool
 ) -> dict[tuple[str, int], str]:
-    """Hide what stands at findings on credentials, and behind them, whichever finding shows the line."""
+    """Hide what stands at findings on credentials, and behind them, whichever finding shows the line.
+
+    `neighbours` says that there are lines at which nothing was found; those are hidden on suspicion.
+    """
     rules = {entry.name for entry in entries().values() if entry.hides_value}
     first: dict[tuple[str, int], int] = {}
     for finding in findings:
@@ -128,6 +131,10 @@ def _without_credentials(
             place = finding.file, finding.line
             first[place] = min(finding.column, first.get(place, finding.column))
     hidden = dict(lines)
+    if neighbours:
+        from tidewaiter.cli.run.neighbours import hide_neighbours
+
+        hide_neighbours(hidden, findings, rules, HIDDEN)
     for place, column in first.items():
         rest = hidden.get(place, "")[column - 1 :]
         if rest and not rest.partition(" #")[0].rstrip().endswith(":"):

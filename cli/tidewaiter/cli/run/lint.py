@@ -30,7 +30,9 @@ _CACHE_ABOVE_BYTES = 100_000
 class Job:
     """What to lint: paths, patterns to leave out, inventory paths, the policy in its plain form.
 
-    `schemas` are files and folders with further schemas of custom resources. `jobs` is the number of processes at most; `today` is YYYY-MM-DD.
+    `schemas` are files and folders with further schemas of custom resources. `jobs` is the number of processes
+    at most; `today` is YYYY-MM-DD. The result has so many lines `around` each finding, and with `extents` the
+    first and last line of each finding's object.
     """
 
     paths: tuple[str, ...]
@@ -41,6 +43,8 @@ class Job:
     jobs: int
     today: str
     use_cache: bool
+    around: int = 0
+    extents: bool = False
 
 
 def lint(
@@ -117,6 +121,8 @@ def _cache_key(job: Job, files: Sequence[SourceFile], complete: bool) -> str:
         complete,
         job.inventory,
         job.schemas,
+        job.around,
+        job.extents,
         os.getcwd(),
     )
     parts = [repr(facts).encode()]

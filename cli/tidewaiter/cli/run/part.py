@@ -8,6 +8,7 @@ findings at their places (`conclude`). What crosses between processes is plain d
 from __future__ import annotations
 
 from tidewaiter.cli.result import LintError, LintFinding, lint_error
+from tidewaiter.cli.stable_field import stable_field
 from tidewaiter.rules import engine
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.exemptions import annotation_exemptions
@@ -16,7 +17,7 @@ from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import read_file
 from tidewaiter.rules.manifest.resource import Resource
-from tidewaiter.rules.record import record
+from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,11 +57,22 @@ class Part:
     """Some files of a run; see the module's text for the order of calls."""
 
     def __init__(
-        self, policy: Policy, today: str, contents: dict[str, bytes] | None = None
+        self,
+        policy: Policy,
+        today: str,
+        contents: dict[str, bytes] | None = None,
+        *,
+        around: int = 0,
+        extents: bool = False,
     ) -> None:
-        """Prepare to judge by a policy; `contents` holds what cannot be read twice, by path."""
+        """Prepare to judge by a policy; `contents` holds what cannot be read twice, by path.
+
+        The answer has so many lines `around` each finding, and the extent of its object if asked for.
+        """
         self._policy = policy
         self._today = today
+        self._around = around
+        self._extents = extents
         self._contents = dict(contents or {})
         self._kept = 0
         self._resources: list[tuple[int, Resource]] = []
@@ -171,9 +183,12 @@ class Part:
             text = locator.source_lines() if locator is not None else []
             for finding in findings:
                 row = lint_finding(finding, _span(finding, locator))
+                if self._extents and locator is not None:
+                    row = replace(row, extent=_extent(finding, locator))
                 placed.append(row)
-                if 0 < row.line <= len(text):
-                    lines[file, row.line] = text[row.line - 1]
+                first = max(row.line - self._around, 1)
+                for line in range(first, min(row.line + self._around, len(text)) + 1):
+                    lines[file, line] = text[line - 1]
         return placed, lines
 
     def _locator(self, file: str) -> Locator | None:
@@ -206,6 +221,7 @@ def lint_finding(finding: Finding, span: tuple[int, int, int, int]) -> LintFindi
         finding.pointer,
         _plain_exemption(finding.exemption) if finding.status == EXEMPTED else None,
         _plain_fix(finding) if finding.fix is not None else None,
+        stable_field(resource.object if resource is not None else None, finding.pointer),
     )
 
 
@@ -249,6 +265,16 @@ def _span(finding: Finding, locator: Locator | None) -> tuple[int, int, int, int
     except (IndexError, InputError):  # the file changed since it was read
         return 1, 1, 1, 1
     return place.line, place.column, place.end_line, place.end_column
+
+
+def _extent(finding: Finding, locator: Locator) -> tuple[int, int]:
+    resource = finding.resource
+    if resource is None:
+        return 0, 0
+    try:
+        return locator.document(resource.document).lines_of(resource.prefix)
+    except (IndexError, InputError):
+        return 0, 0
 
 
 def _slim(resource: Resource) -> Resource:

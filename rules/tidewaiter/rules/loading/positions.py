@@ -100,11 +100,38 @@ class Positions:
                 place = label
         return self.span(place, exact=True)
 
+    def lines_of(self, prefix: str) -> tuple[int, int]:
+        """Return the first and last line of the document, or of the object in it at a JSON pointer."""
+        start, end = 0, len(self.piece.text)
+        node = self.outline.root
+        for part in prefix.split("/")[1:]:
+            step = _step(node, part)
+            if step is None:
+                break
+            if isinstance(node, Branch) and node.is_list:
+                start, end = _item_extent(node, int(part), end)
+            node = step[1]
+        while end > start and self.piece.text[end - 1] in "\r\n":
+            end -= 1
+        return self.lines.place(self.piece.start + start)[0], self.lines.place(
+            self.piece.start + end
+        )[0]
+
     def span(self, extent: Extent, *, exact: bool) -> Span:
         """Turn offsets in the document into lines and columns of the file."""
         line, column = self.lines.place(self.piece.start + extent[0])
         end_line, end_column = self.lines.place(self.piece.start + extent[1])
         return Span(line, column, end_line, end_column, exact)
+
+
+def _item_extent(node: Branch, index: int, end: int) -> Extent:
+    """Return the offsets of a list's item; in an indented list it ends before the next one or at `end`."""
+    own = extent_of(node.items[index])
+    if isinstance(node.items[index], Branch) and node.items[index].flow:
+        return own
+    following = node.items[index + 1 :][:1]
+    # The next item's dash and indentation stand before it, on its own line.
+    return own[0], extent_of(following[0])[0] - 1 if following else end
 
 
 def _step(node: Any, part: str) -> tuple[Extent, Any] | None:
