@@ -375,12 +375,17 @@ def _witness(key: str, value: object) -> str:
 
 
 def _without_password(value: str) -> str:
-    value = expression(r"(://[^\s:/@]*:)[^\s@/]+@").sub(rf"\1{MASK}@", value)
-    return expression(_ASSIGNED).sub(rf"\1{MASK}", value)
+    if "://" in value:
+        value = expression(r"(://[^\s:/@]*:)[^\s@/]+@").sub(rf"\1{MASK}@", value)
+    lowered = value.lower()
+    if any(word in lowered for word in _WORDS):
+        value = expression(_ASSIGNED).sub(rf"\1{MASK}", value)
+    return value
 
 
+_WORDS = ("pass", "pwd", "secret", "token", "credential", "key")
 _ASSIGNED = (
-    r"(?i)([\w.-]*(?:password|passwd|pwd|pass|secret|token|credential|api_?key|access_?key)[\w.-]*"
+    r"(?i)((?:password|passwd|pwd|pass|secret|token|credential|api_?key|access_?key)[\w.-]*"
     r"[\"']?\s*[=:]\s*[\"']?)[^\s&;,\"'#]+"
 )
 

@@ -11,7 +11,9 @@ here waits or locks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from sys import intern
+from typing import TypeVar, overload
 
 import orjson
 
@@ -29,8 +31,8 @@ from tidewaiter.rules.manifest.workload import POD_SPECS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, TypeVar
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from tidewaiter.rules.manifest.selector import Selector
     from tidewaiter.rules.manifest.workload import Workload
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     """Namespace and name."""
     Identity = tuple[str, str, str]
     """Kind id, namespace and name."""
+
+Found = TypeVar("Found")
 
 _WORKLOADS = "(workloads)"
 _KINDS = "(kinds)"
@@ -378,16 +382,16 @@ class LiveInventory(Inventory):
             or review.kind_id != kind_id
             or (namespace is not None and namespace != review.place[0])
         ):
-            return [self._made(kind_id, place) for place in sorted(places)]
+            return _Answered(sorted(places), lambda place: self._made(kind_id, place))
         wanted = {place for place in places if place != review.place}
         if review.new is not None and is_meant(review.new):
             wanted.add(review.place)
-        return [
-            review.new
-            if review.new is not None and place == review.place
-            else self._made(kind_id, place)
-            for place in sorted(wanted)
-        ]
+
+        def made(place: Place) -> Resource:
+            is_reviewed = review.new is not None and place == review.place
+            return review.new if is_reviewed else self._made(kind_id, place)  # type: ignore[return-value]
+
+        return _Answered(sorted(wanted), made)
 
     def _workloads_among(self, namespace: str, selector: Selector | None) -> Sequence[Workload]:
         for kind_id in self._unreadable:
@@ -403,16 +407,13 @@ class LiveInventory(Inventory):
             new = review.new.workload if review.new is not None else None
             if new is not None and (selector is None or selector.matches(new.pod_labels)):
                 found.add(laid)
-        answer = []
-        for key in sorted(found):
-            resource = (
-                review.new
-                if review is not None and key == laid
-                else self._made(key[0], (namespace, key[1]))
-            )
-            if resource is not None and resource.workload is not None:
-                answer.append(resource.workload)
-        return answer
+
+        def made(key: Place) -> Workload:
+            is_reviewed = review is not None and key == laid
+            resource = review.new if is_reviewed else self._made(key[0], (namespace, key[1]))  # type: ignore[union-attr]
+            return resource.workload  # type: ignore[return-value, union-attr]
+
+        return _Answered(sorted(found), made)
 
     def _covered(self, kind_id: str, namespace: str | None, kind: _Kind) -> int:
         """Return how many of a kind's objects the one under review takes the place of: none or one."""
@@ -473,6 +474,31 @@ class LiveInventory(Inventory):
             return function(self, *arguments), parts
         finally:
             self._frames.pop()
+
+
+class _Answered(Sequence[Found]):
+    """What an answer holds, each made when it is looked at: many rules want to know of the first, or of any."""
+
+    __slots__ = ("_make", "_places")
+
+    def __init__(self, places: list[Place], make: Callable[[Place], Found]) -> None:
+        self._places = places
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Found: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Found]: ...
+    def __getitem__(self, index: int | slice) -> Found | Sequence[Found]:
+        if isinstance(index, slice):
+            return _Answered(self._places[index], self._make)
+        return self._make(self._places[index])
+
+    def __iter__(self) -> Iterator[Found]:
+        return map(self._make, self._places)
 
 
 class _Review:

@@ -10,6 +10,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import time
@@ -265,6 +266,9 @@ class Follower:
             and all(each.settled for each in self._followed.values())
         ):
             self._inventory.complete = True
+            # What was read stays, and looking through it for garbage would hold up reviews.
+            gc.collect()
+            gc.freeze()
 
     # One kind
 
