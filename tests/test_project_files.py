@@ -14,9 +14,13 @@ from tidewaiter.rules.loading.resources import read_resources
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_pre_commit_hook_calls_a_command_that_exists() -> None:
+def test_each_pre_commit_hook_calls_a_command_that_exists() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    assert [hook["id"] for hook in hooks] == ["tidewaiter"]
+    assert [hook["id"] for hook in hooks] == [
+        "tidewaiter",
+        "tidewaiter-fix",
+        "tidewaiter-pin-check",
+    ]
     for hook in hooks:
         assert {"id", "name", "entry", "language"} <= set(hook)
         program, *words = hook["entry"].split()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "lint": "check manifests against the policy",
     "fix": "mend what findings ask for, in place, keeping comments and layout",
+    "pin": "pin images to the digests that their tags have now",
     "checklist": "answer the release checklist for every service",
     "rules": "list the rules",
     "explain": "say what one rule wants, why, and how to fulfil it",

@@ -197,8 +197,10 @@ class _Sheet:
         start, end = extent_of(node) if node is not None else (0, 0)
         if isinstance(node, Branch) and not node.flow:
             return
-        if self.text.startswith(("&", "!"), start):
-            return
+        while self.text.startswith(("&", "!"), start) and start < end:
+            # An anchor or a tag stays; what else it names is checked like everything.
+            word = self.text[start:end].split(maxsplit=1)
+            start = start + self.text[start:end].index(word[1]) if len(word) > 1 else end
         text, old = self.text, self.text[start:end]
         is_deep = isinstance(new, dict | list) and bool(new) and not in_flow and not self.is_json
         if isinstance(new, list) and not any(isinstance(one, dict | list) for one in new):
