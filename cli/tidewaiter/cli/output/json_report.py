@@ -71,9 +71,17 @@ def _finding(finding: LintFinding) -> str:
         f'"remediation": {_string(finding.remediation)}, "fixable": {_boolean(finding.fix is not None)}, '
         f'"resource": {_resource(finding)}, "container": {_optional(finding.container)}, '
         f'"pointer": {_string(finding.pointer)}, '
-        f'"location": {{"file": {_string(finding.file)}, "line": {finding.line}, '
-        f'"column": {finding.column}, "endLine": {finding.end_line}, '
-        f'"endColumn": {finding.end_column}}}, "exemption": {_exemption(finding)}}}'
+        f'"location": {_location(finding)}, "exemption": {_exemption(finding)}}}'
+    )
+
+
+def _location(finding: LintFinding) -> str:
+    """Return the place in a file, or null for an object that was read from a cluster."""
+    if not finding.line:
+        return "null"
+    return (
+        f'{{"file": {_string(finding.file)}, "line": {finding.line}, "column": {finding.column}, '
+        f'"endLine": {finding.end_line}, "endColumn": {finding.end_column}}}'
     )
 
 

@@ -62,12 +62,12 @@ def pieces(
     `show` holds "unknown" and "exempted" where findings of that status are wanted beside violations.
     `quiet` gives one line for each finding and no summary.
     """
-    for line in _lines(result, show, statistics=statistics, quiet=quiet, paint=_Paint(color=color)):
+    for line in _lines(result, show, statistics=statistics, quiet=quiet, paint=Paint(color=color)):
         yield f"{line}\n"
 
 
 def _lines(
-    result: LintResult, show: frozenset[str], *, statistics: bool, quiet: bool, paint: _Paint
+    result: LintResult, show: frozenset[str], *, statistics: bool, quiet: bool, paint: Paint
 ) -> Iterator[str]:
     shown = [finding for finding in result.findings if _is_shown(finding, show)]
     if quiet:
@@ -84,7 +84,7 @@ def _lines(
         yield from _summary(result, show, paint)
 
 
-class _Paint:
+class Paint:
     """Puts a text into a colour, or leaves it as it is."""
 
     __slots__ = ("_colors", "_reset")
@@ -110,7 +110,7 @@ def _label(finding: LintFinding) -> str:
     return finding.severity if finding.status == VIOLATION else finding.status
 
 
-def _by_file(shown: Sequence[LintFinding], result: LintResult, paint: _Paint) -> Iterator[str]:
+def _by_file(shown: Sequence[LintFinding], result: LintResult, paint: Paint) -> Iterator[str]:
     file = None
     remedies: dict[tuple[str, str], str] = {}
     for finding in shown:
@@ -125,7 +125,7 @@ def _finding(
     finding: LintFinding,
     result: LintResult,
     remedies: dict[tuple[str, str], str],
-    paint: _Paint,
+    paint: Paint,
 ) -> Iterator[str]:
     place = f"{finding.line}:{finding.column}"
     margin = " " * (len(place) + 4)
@@ -174,18 +174,19 @@ def _remedy(
     if known is not place:
         yield f"{margin}remedy: as at {known}"
         return
-    yield _remedy_text(finding.remediation, margin)
+    yield remedy_text(finding.remediation, margin)
 
 
 @lru_cache(maxsize=512)
-def _remedy_text(remediation: str, margin: str) -> str:
+def remedy_text(remediation: str, margin: str) -> str:
+    """Return a remedy in lines that begin at a margin."""
     first, *others = remediation.split("\n")
     lines = [f"{margin}remedy: {printable(first)}"]
     lines += [f"{margin}  {printable(line)}" if line else "" for line in others]
     return "\n".join(lines)
 
 
-def _summary(result: LintResult, show: frozenset[str], paint: _Paint) -> Iterator[str]:
+def _summary(result: LintResult, show: frozenset[str], paint: Paint) -> Iterator[str]:
     if result.files == 0 and not result.errors:
         yield "Nothing to check: no YAML or JSON file was found here."
         yield "Name a file or folder, or - for standard input: tidewaiter lint PATH"

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""Accept of a list of which the metadata are enough."""
 PAGE_LIMIT = 500
 """Objects of one page of a list: what kubectl asks for."""
 PAGE_BYTES = 32 * 2**20
@@ -174,6 +176,7 @@ class Client:
         *,
         params: Params | None = None,
         consistent: bool = False,
+        accept: str = JSON,
     ) -> AsyncIterator[Page]:
         """Read a list page by page.
 
@@ -190,7 +193,9 @@ class Client:
                 query.pop("resourceVersion", None)
                 query.pop("resourceVersionMatch", None)
             try:
-                found = await self.request("GET", path, params=query, max_bytes=PAGE_BYTES * 2)
+                found = await self.request(
+                    "GET", path, params=query, accept=accept, max_bytes=PAGE_BYTES * 2
+                )
             except _TooLarge:
                 if limit == 1:
                     msg = f"one object of {path} has more than {PAGE_BYTES * 2} bytes"

@@ -1,0 +1,143 @@
+"""A whole scan: from a kubeconfig and a policy to a result that the outputs can print."""
+
+from __future__ import annotations
+
+import gc
+
+from tidewaiter.cli.result import LintError, LintFinding, LintResult
+from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidewaiter.rules.cluster.client import Client
+    from tidewaiter.rules.cluster.reports import Written
+    from tidewaiter.rules.cluster.scan import Scan
+    from tidewaiter.rules.errors import TidewaiterError
+    from tidewaiter.rules.finding import Finding
+    from tidewaiter.rules.policy.compiled import PlainPolicy
+
+
+@record
+class Job:
+    """What to scan: the cluster, and the namespaces in it or all of them, by a policy in its plain form.
+
+    `today` is YYYY-MM-DD.
+    """
+
+    kubeconfig: str | None
+    context: str | None
+    namespaces: tuple[str, ...]
+    plain_policy: PlainPolicy
+    today: str
+    write_reports: bool
+
+
+@record
+class Done:
+    """The result of a scan, and what came of writing reports into the cluster where that was asked for."""
+
+    result: LintResult
+    written: Written | None
+
+
+def scan_cluster(job: Job, progress: Callable[[int], None] | None = None) -> Done:
+    """Run a job. Raises ClusterError where the cluster cannot be reached, InputError where a part is missing."""
+    import asyncio
+
+    try:
+        from tidewaiter.rules.cluster.client import open_client
+    except ModuleNotFoundError as error:
+        msg = f"a part is missing ({error.name}): install tidewaiter[cluster]"
+        raise InputError(msg) from error
+    client = open_client(job.kubeconfig, job.context)
+    gc.disable()  # a run makes few cycles, and ends soon
+    try:
+        return asyncio.run(_run(job, client, progress))
+    finally:
+        gc.enable()
+        if progress is not None:
+            progress(0)
+
+
+async def _run(job: Job, client: Client, progress: Callable[[int], None] | None) -> Done:
+    import time
+
+    from tidewaiter.rules.cluster.reports import write_reports
+    from tidewaiter.rules.cluster.scan import policy_for, scan
+
+    async with client:
+        policy = await policy_for(client, job.plain_policy)
+        found = await scan(
+            client, policy, today=job.today, namespaces=job.namespaces, progress=progress
+        )
+        errors: list[TidewaiterError] = list(found.errors)
+        written = None
+        if job.write_reports:
+            written = await write_reports(
+                client, found, policy, now=int(time.time()), namespaces=job.namespaces
+            )
+            errors += written.errors
+        return Done(_result(found, policy.file, errors), written)
+
+
+def _result(found: Scan, policy_file: str, errors: list[TidewaiterError]) -> LintResult:
+    crashes = [
+        LintError("", None, None, f"{crash.resource!r}: rule {crash.rule} failed: {crash.error}")
+        for crash in found.crashes
+    ]
+    plain = [LintError(each.file, each.line, each.column, each.message) for each in errors]
+    return LintResult(
+        files=0,
+        resources=found.resources,
+        skipped=(),
+        findings=tuple(
+            sorted(
+                (_finding(each, policy_file) for each in found.all_findings()),
+                key=lambda each: (
+                    each.namespace or "",
+                    each.kind,
+                    each.api_version,
+                    each.name,
+                    each.pointer,
+                    each.rule,
+                    each.message,
+                ),
+            )
+        ),
+        errors=(*crashes, *plain),
+        lines={},
+    )
+
+
+def _finding(finding: Finding, policy_file: str) -> LintFinding:
+    """Return a finding as the outputs take it: one on an object has no file, one on the policy has its line."""
+    resource, span, exemption = finding.resource, finding.span, finding.exemption
+    is_placed = resource is None and span is not None
+    return LintFinding(
+        file=policy_file if resource is None else "",
+        line=span.line if span is not None and is_placed else 0,
+        column=span.column if span is not None and is_placed else 0,
+        end_line=span.end_line if span is not None and is_placed else 0,
+        end_column=span.end_column if span is not None and is_placed else 0,
+        rule=finding.rule,
+        severity=finding.severity,
+        status=finding.status,
+        message=finding.message,
+        remediation=finding.remediation,
+        api_version=resource.api_version if resource is not None else "",
+        kind=resource.kind if resource is not None else "",
+        namespace=resource.namespace if resource is not None else None,
+        name=resource.name if resource is not None else "",
+        container=finding.container,
+        pointer=finding.pointer,
+        exemption=None
+        if exemption is None
+        else {
+            "source": exemption.source,
+            "reason": exemption.reason,
+            "expires": exemption.expires,
+        },
+    )

@@ -1,0 +1,495 @@
+"""Judging what is in a cluster, once.
+
+Every kind is read page by page. An object is judged by the rules that need only itself while its page is there.
+It is then put by, packed, for the rules that ask about others, and of it what those may ask goes into an inventory;
+they run once everything has been read. So a scan holds an inventory, a page, and the packed objects.
+
+What a controller made is judged with its controller: a pod is reported for what its controller's template does
+not have (a sidecar that a webhook put in, a debugging container), and once for all pods of that controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from zlib import compress, decompress
+
+import orjson
+
+from tidewaiter.rules import engine
+from tidewaiter.rules.cluster.client import Refused
+from tidewaiter.rules.cluster.discovery import discover
+from tidewaiter.rules.errors import ClusterError
+from tidewaiter.rules.exemptions import annotation_exemptions
+from tidewaiter.rules.finding import UNKNOWN
+from tidewaiter.rules.inventory import CannotBeRead, namespace_of
+from tidewaiter.rules.kept_fields import is_followed, kept, kinds_read_whole
+from tidewaiter.rules.live_inventory import LiveInventory
+from tidewaiter.rules.manifest.fields import dig, mapping, sequence, text
+from tidewaiter.rules.manifest.resource import Resource
+from tidewaiter.rules.manifest.workload import POD_SPECS
+from tidewaiter.rules.policy.compiled import LATEST_VERSION, Policy, parse_version
+from tidewaiter.rules.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from tidewaiter.rules.cluster.client import Client, Page
+    from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
+    from tidewaiter.rules.finding import Finding, RuleCrash
+    from tidewaiter.rules.manifest.workload import Workload
+    from tidewaiter.rules.policy.compiled import PlainPolicy
+
+    Identity = tuple[str, str, str]
+    """Kind id, namespace and name."""
+
+MANIFEST_RULES = frozenset({"no-secret-manifest", "no-duplicate-keys", "no-duplicate-objects"})
+"""Rules about manifests: a cluster is where a Secret belongs, and no object is there twice."""
+
+_LATE = {"Job.batch": 2, "ReplicaSet.apps": 2, "ReplicationController": 2, "Pod": 3}
+_DEFAULT_ROLES = frozenset({"admin", "cluster-admin", "edit", "view"})
+_GONE = frozenset({404, 405, 406})
+_PODS_OVER = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that was judged, with the findings on it; `rules` is the number of rules that ran."""
+
+    resource: Resource
+    rules: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The answers on a cluster.
+
+    `subjects` are the objects with findings, by kind, namespace and name. `findings` are those on the policy
+    itself, of which nothing is said unless the scan `is_whole`: everything could be read. `resources` counts the
+    objects that were judged. `errors` say what could not be read.
+    """
+
+    resources: int
+    subjects: tuple[Subject, ...]
+    findings: tuple[Finding, ...]
+    crashes: tuple[RuleCrash, ...]
+    errors: tuple[ClusterError, ...]
+    inventory: LiveInventory
+    discovery: Discovery
+    is_whole: bool
+
+    def all_findings(self) -> list[Finding]:
+        """Return every finding, those on the policy last."""
+        return [*(each for subject in self.subjects for each in subject.findings), *self.findings]
+
+
+async def scan(
+    client: Client,
+    policy: Policy,
+    *,
+    today: str,
+    namespaces: Sequence[str] = (),
+    limit: int = 500,
+    progress: Callable[[int], None] | None = None,
+) -> Scan:
+    """Judge a cluster by a policy, or the objects of some namespaces only.
+
+    Ignore annotations count where the policy says so for admission. `progress` is called with the number
+    of objects read so far. Raises ClusterError where the cluster cannot be reached; what it does not let us
+    read is in the result's errors, and rules that would have to know it answer `unknown`.
+    """
+    discovery = await discover(client)
+    judging = _Judging(policy, today, namespaces)
+    for group in discovery.failed:
+        msg = f"the API group {group or 'core'} cannot be asked: its server does not answer"
+        judging.errors.append(ClusterError(msg))
+    kinds = [each for each in discovery.preferred() if _is_scanned(each, policy)]
+    kinds.sort(key=lambda each: (_rank(each, policy), each.kind_id))
+    async for step in _ahead(_reading(client, kinds, judging, limit)):
+        # Judged beside the event loop, which meanwhile reads the next page.
+        await asyncio.to_thread(step)
+        if progress is not None:
+            progress(judging.read)
+    return await asyncio.to_thread(judging.conclude, discovery)
+
+
+async def policy_for(client: Client, plain: PlainPolicy) -> Policy:
+    """Compile a policy; where it names no Kubernetes version, that of the cluster holds, or the newest known."""
+    if not plain.get("kubernetesVersion"):
+        told = mapping(await client.request("GET", "/version"))
+        # Some clouds put a sign behind the minor version: "34+".
+        stated = parse_version(f"{told.get('major')}.{text(told.get('minor')).rstrip('+')}")
+        major, minor = min(stated or LATEST_VERSION, LATEST_VERSION)
+        plain = {**plain, "kubernetesVersion": f"{major}.{minor}"}
+    return Policy(plain)
+
+
+async def _reading(
+    client: Client, kinds: Iterable[ApiResource], judging: _Judging, limit: int
+) -> AsyncIterator[Callable[[], None]]:
+    """Read all kinds, and yield what is to be done with each page, or where a kind cannot be read."""
+    for kind in kinds:
+        try:
+            async for page in client.pages(kind.path(), limit):
+                yield partial(judging.take, kind, page)
+            continue
+        except Refused as refused:
+            if refused.status in _GONE:
+                continue
+            if refused.status != 403 or not kind.namespaced or not judging.namespaces:
+                yield partial(judging.cannot_read, kind, refused)
+                continue
+        yield partial(judging.read_partly, kind)
+        for namespace in judging.namespaces:
+            try:
+                async for page in client.pages(kind.path(namespace), limit):
+                    yield partial(judging.take, kind, page)
+            except Refused as refused:
+                yield partial(judging.cannot_read, kind, refused)
+                break
+
+
+async def _ahead(
+    steps: AsyncIterator[Callable[[], None]],
+) -> AsyncIterator[Callable[[], None]]:
+    """Yield the steps, each while the next is under way."""
+    following = asyncio.ensure_future(anext(steps, None))
+    try:
+        while (step := await following) is not None:
+            following = asyncio.ensure_future(anext(steps, None))
+            yield step
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+def _is_scanned(kind: ApiResource, policy: Policy) -> bool:
+    """Say whether a kind is read: those that nobody applies and no rule names (Events, Leases) are not."""
+    return kind.is_listable and (
+        is_followed(kind.kind_id)
+        or any(kind.kind_id in entry.applies_to for entry in policy.entries.values())
+    )
+
+
+def _rank(kind: ApiResource, policy: Policy) -> int:
+    """Return when a kind is read: controllers before what they make."""
+    if kind.kind_id in policy.pod_specs:
+        return 0
+    return _LATE.get(kind.kind_id, 1 if kind.kind_id in POD_SPECS else 0)
+
+
+class _Judging:
+    """What has been read and found so far."""
+
+    def __init__(self, policy: Policy, today: str, namespaces: Sequence[str]) -> None:
+        self.namespaces = tuple(dict.fromkeys(namespaces))
+        self.errors: list[ClusterError] = []
+        self.read = 0
+        self._policy = policy
+        self._today = today
+        self._inline = bool(policy.plain.get("admission", {}).get("annotationExemptions"))
+        self._inventory = _ClusterInventory(policy.pod_specs, self.namespaces)
+        self._crashes: list[RuleCrash] = []
+        self._found: dict[Identity, list[Finding]] = {}
+        self._rules: dict[Identity, int] = {}
+        self._stubs: dict[Identity, Resource] = {}
+        self._tops: dict[str, str] = {}
+        """The uid of what carries a pod spec, to that of the first of its line."""
+        self._templates: dict[str, set[tuple[str, ...]]] = {}
+        """By the uid of a controller: what was found in its template."""
+        self._made: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
+        """What was found in pods and not in their template, by controller: one finding a pod."""
+        self._begun: set[str] = set()
+        self._packed: dict[Identity, bytes] = {}
+        self._whole = kinds_read_whole(policy)
+
+    def cannot_read(self, kind: ApiResource, refused: Refused) -> None:
+        """Take note that a kind cannot be read."""
+        reason = (
+            "reading them is forbidden"
+            if refused.status == 403
+            else "the server refuses to list them"
+        )
+        self._inventory.cannot_read(kind.kind_id, reason)
+        # Whoever asks for a namespace need not be permitted to read beyond it.
+        if kind.namespaced or not self.namespaces:
+            self.errors.append(ClusterError(f"{kind.kind_id} cannot be read: {refused.message}"))
+
+    def read_partly(self, kind: ApiResource) -> None:
+        """Take note that a kind is read in the namespaces in question only."""
+        self._inventory.partly_read.add(kind.kind_id)
+
+    def take(self, kind: ApiResource, page: Page) -> None:
+        """Judge the objects of a page by the rules that need nothing else, and keep what others ask for."""
+        if page.number == 0 and kind.kind_id not in self._inventory.partly_read:
+            if kind.kind_id in self._begun:
+                self._forget(kind.kind_id)
+            self._begun.add(kind.kind_id)
+        for obj in page.items:
+            self.read += 1
+            metadata = obj.get("metadata")
+            if isinstance(metadata, dict):
+                metadata.pop("managedFields", None)
+            pod_specs = self._policy.pod_specs
+            self._take(Resource(obj, pod_specs=pod_specs))
+            if is_followed(kind.kind_id):
+                content = kept(obj, pod_specs, self._whole)
+                if content is not None:
+                    self._inventory.put(Resource(content, pod_specs=pod_specs))
+
+    def conclude(self, discovery: Discovery) -> Scan:
+        """Run the rules that ask about other objects, and return all answers."""
+        for name in self.namespaces:
+            if (
+                "Namespace" not in self._inventory.unreadable
+                and self._inventory.find("Namespace", name) is None
+            ):
+                self.errors.append(ClusterError(f"the cluster has no namespace {name!r}"))
+        complete = not self.errors and not self.namespaces
+        self._inventory.complete = True
+        for _, packed in sorted(self._packed.items()):
+            resource = Resource(orjson.loads(decompress(packed)), pod_specs=self._policy.pod_specs)
+            self._judge(resource, engine.CROSS)
+            if self._inline and annotation_exemptions(resource):
+                self._conclude_annotations(resource)
+        self._report_made()
+        used = engine.used_exemptions(each for found in self._found.values() for each in found)
+        about_policy: list[Finding] = []
+        if complete:
+            about_policy = engine.conclude_policy(
+                used, self._policy, self._inventory, today=self._today
+            )
+        subjects = tuple(
+            Subject(self._stubs[identity], self._rules[identity], tuple(found))
+            for identity, found in sorted(self._found.items())
+        )
+        return Scan(
+            len(self._rules),
+            subjects,
+            tuple(about_policy),
+            tuple(self._crashes),
+            tuple(self.errors),
+            self._inventory,
+            discovery,
+            complete,
+        )
+
+    def _take(self, resource: Resource) -> None:
+        uid = _uid(resource)
+        owner = self._tops.get(_controller_uid(resource)) if resource.workload is not None else None
+        if resource.workload is not None:
+            self._tops[uid] = owner or uid
+        if owner is not None:
+            if self._is_meant(resource) and not _is_over(resource):
+                self._judge_made(resource, owner)
+            return
+        if self._is_meant(resource):
+            found = self._judge(resource, engine.LOCAL)
+            if resource.workload is not None:
+                self._templates[uid] = {_trait(each, resource.workload) for each in found}
+            if self._asks_about_others(resource):
+                self._packed[_identity(resource)] = compress(orjson.dumps(resource.object), 1)
+
+    def _is_meant(self, resource: Resource) -> bool:
+        """Say whether an object is to be judged: all are, or those of some namespaces and these themselves."""
+        if _is_bootstrapped(resource):
+            return False
+        if not self.namespaces:
+            return True
+        if resource.namespace is None:
+            return resource.kind_id == "Namespace" and resource.name in self.namespaces
+        return resource.namespace in self.namespaces
+
+    def _asks_about_others(self, resource: Resource) -> bool:
+        if self._inline and annotation_exemptions(resource):
+            return True
+        steps = self._policy.steps(
+            self._policy.settings(resource), resource, self._inventory, self._today, engine.CROSS
+        )
+        return any(step.name not in MANIFEST_RULES for step in steps)
+
+    def _judge(self, resource: Resource, rules: str) -> list[Finding]:
+        identity = _identity(resource)
+        if rules == engine.LOCAL:
+            settings = self._policy.settings(resource)
+            self._rules[identity] = sum(
+                name not in MANIFEST_RULES for name in settings.rules_for(resource)
+            )
+        found = self._answers(resource, rules)
+        self._keep(identity, resource, found)
+        return found
+
+    def _answers(self, resource: Resource, rules: str) -> list[Finding]:
+        report = engine.judge(
+            [resource],
+            self._policy,
+            self._inventory,
+            today=self._today,
+            inline=self._inline,
+            rules=rules,
+        )
+        self._crashes += [replace(each, resource=_stub(resource)) for each in report.crashes]
+        return [
+            _without_values(each, resource)
+            for each in report.findings
+            if each.rule not in MANIFEST_RULES
+        ]
+
+    def _keep(self, identity: Identity, resource: Resource, found: Iterable[Finding]) -> None:
+        for finding in found:
+            stub = self._stubs.get(identity)
+            if stub is None:
+                stub = self._stubs[identity] = _stub(resource)
+            self._found.setdefault(identity, []).append(replace(finding, resource=stub))
+
+    def _judge_made(self, resource: Resource, owner: str) -> None:
+        """Judge what a controller made for what its template does not have."""
+        workload = resource.workload
+        if workload is None:
+            return
+        self._rules[_identity(resource)] = 0
+        stub = _stub(resource)
+        known = self._templates.get(owner, set())
+        for finding in self._answers(resource, engine.LOCAL):
+            trait = _trait(finding, workload)
+            if trait not in known and finding.status != UNKNOWN:
+                alike = self._made.setdefault((owner, trait), [])
+                alike.append(replace(finding, resource=stub))
+
+    def _report_made(self) -> None:
+        """Report what pods have in common once, at the first of them."""
+        for alike in self._made.values():
+            first, others = alike[0], len({each.resource for each in alike}) - 1
+            if first.resource is not None:
+                more = f" (and so in {others} more of its controller)" if others else ""
+                self._keep(
+                    _identity(first.resource),
+                    first.resource,
+                    [replace(first, message=first.message + more)],
+                )
+
+    def _conclude_annotations(self, resource: Resource) -> None:
+        identity = _identity(resource)
+        mine = [replace(each, resource=resource) for each in self._found.get(identity, ())]
+        self._keep(
+            identity,
+            resource,
+            engine.conclude_inline(
+                [resource], mine, self._policy, self._inventory, today=self._today
+            ),
+        )
+
+    def _forget(self, kind_id: str) -> None:
+        """Forget a kind, of which the list begins, perhaps again."""
+        for identity in [each for each in self._rules if each[0] == kind_id]:
+            del self._rules[identity]
+            self._found.pop(identity, None)
+            self._packed.pop(identity, None)
+        self._inventory.replace(kind_id, ())
+        self._made = {
+            key: alike
+            for key, alike in self._made.items()
+            if alike[0].resource is not None and alike[0].resource.kind_id != kind_id
+        }
+
+
+class _ClusterInventory(LiveInventory):
+    """An inventory in which some kinds are known in some namespaces only."""
+
+    __slots__ = ("namespaces", "partly_read")
+
+    def __init__(self, pod_specs: dict[str, str], namespaces: Sequence[str]) -> None:
+        super().__init__(pod_specs=pod_specs)
+        self.namespaces = frozenset(namespaces)
+        self.partly_read: set[str] = set()
+
+    def _ask(self, kind_id: str, namespace: str | None) -> None:
+        if kind_id in self.partly_read and namespace not in self.namespaces:
+            raise CannotBeRead(kind_id, "reading those of other namespaces is forbidden")
+        super()._ask(kind_id, namespace)
+
+
+def _identity(resource: Resource) -> Identity:
+    return resource.kind_id, namespace_of(resource) if resource.namespace else "", resource.name
+
+
+def _uid(resource: Resource) -> str:
+    return text(dig(resource.object, "metadata", "uid"))
+
+
+def _controller_uid(resource: Resource) -> str:
+    for reference in sequence(dig(resource.object, "metadata", "ownerReferences")):
+        if mapping(reference).get("controller") is True:
+            return text(mapping(reference).get("uid"))
+    return ""
+
+
+def _is_bootstrapped(resource: Resource) -> bool:
+    """Say whether an object is one that the API server itself makes, and makes again when it is changed.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
+    """
+    is_labelled = resource.labels.get("kubernetes.io/bootstrapping") == "rbac-defaults"
+    return is_labelled and (resource.name in _DEFAULT_ROLES or resource.name.startswith("system:"))
+
+
+def _is_over(resource: Resource) -> bool:
+    """Say whether what a controller made runs no more: an old ReplicaSet, a pod that has ended."""
+    if resource.kind_id == "Pod":
+        return dig(resource.object, "status", "phase") in _PODS_OVER
+    return resource.kind_id == "ReplicaSet.apps" and resource.spec.get("replicas") == 0
+
+
+def _trait(finding: Finding, workload: Workload) -> tuple[str, ...]:
+    """Return what makes a finding in a pod the same as one in its controller's template.
+
+    The place inside the container, or inside the pod: lists may have grown on the way.
+    """
+    for container in workload.containers:
+        if finding.pointer.startswith(f"{container.pointer}/"):
+            return finding.rule, container.name, finding.pointer[len(container.pointer) :]
+    return (
+        finding.rule,
+        finding.container or "",
+        finding.pointer.removeprefix(workload.template_pointer),
+    )
+
+
+def _stub(resource: Resource) -> Resource:
+    """Return as much of an object as names it."""
+    metadata = {
+        name: value
+        for name in ("name", "namespace", "uid")
+        if (value := dig(resource.object, "metadata", name)) is not None
+    }
+    return Resource(
+        {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+    )
+
+
+def _without_values(finding: Finding, resource: Resource) -> Finding:
+    """Return a finding on a Secret without the Secret's values, which a rule of the policy's own may quote."""
+    if resource.kind_id != "Secret":
+        return finding
+    message = finding.message
+    for value in _values(resource.object):
+        message = message.replace(value, "[hidden]")
+    return replace(finding, message=message) if message != finding.message else finding
+
+
+def _values(secret: dict[str, Any]) -> list[str]:
+    values = set()
+    for field in ("data", "stringData"):
+        for value in mapping(secret.get(field)).values():
+            if isinstance(value, str) and value:
+                values.add(value)
+                try:
+                    values.add(base64.b64decode(value, validate=True).decode())
+                except (binascii.Error, ValueError):
+                    continue
+    return sorted(filter(None, values), key=len, reverse=True)
