@@ -15,10 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules import engine
+from tidewaiter.rules.filled_in import ASKED_TWICE, certain
 from tidewaiter.rules.finding import EXEMPTED, Report
 from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.live_inventory import LiveInventory
-from tidewaiter.rules.manifest.as_written import as_written
+from tidewaiter.rules.manifest.as_written import as_written, written_forms
 from tidewaiter.rules.manifest.fields import dig, mapping
 from tidewaiter.rules.manifest.resource import Resource, kind_id
 from tidewaiter.rules.manifest.token_volume import without_token_volume
@@ -121,8 +122,7 @@ class Reviewer:
         self, request: AdmissionRequest, today: str, out_of_time: Callable[[], bool]
     ) -> Decision:
         subject = request.subject
-        resource = self._resource(request, request.object or {})
-        report = self._judged(request, resource, today, out_of_time)
+        resource, report = self._judged(request, request.object or {}, today, out_of_time)
         settings = self.policy.settings(resource)
         weighed = self._weighed(report.findings, resource, report.unreached)
         if subject.subresource:
@@ -145,22 +145,30 @@ class Reviewer:
     def _judged(
         self,
         request: AdmissionRequest,
-        resource: Resource,
+        obj: dict[str, Any],
         today: str,
         out_of_time: Callable[[], bool],
-    ) -> Report:
-        """Run the rules on an object that is laid over the inventory."""
+    ) -> tuple[Resource, Report]:
+        """Run the rules on an object of a request, which is laid over the inventory."""
+        written, least = written_forms(obj)
+        resource = self._resource(request, written)
         live = self._live if self._live is self.inventory else None
         if live is not None:
             live.lay_over(resource.kind_id, resource.namespace, resource.name, resource)
         try:
             report = self._judge([resource], today, out_of_time)
+            if least is not None:
+                others = self._judge(
+                    [self._resource(request, least)], today, out_of_time, ASKED_TWICE
+                )
+                findings = certain(report.findings, others.findings)
+                report = with_changes(report, findings=tuple(findings))
             if request.requested_version != resource.api_version:
                 report = self._by_requested_version(request, resource, report, today)
         finally:
             if live is not None:
                 live.uncover()
-        return report
+        return resource, report
 
     def _judge(
         self,
@@ -238,7 +246,7 @@ class Reviewer:
         out_of_time: Callable[[], bool],
     ) -> AlreadyThere:
         """Return the findings on the old object, without the rules for which there was no time."""
-        report = self._judged(request, self._resource(request, old), today, out_of_time)
+        _, report = self._judged(request, old, today, out_of_time)
         return AlreadyThere(each for each in report.findings if each.rule not in report.unreached)
 
     def _of_deletion(
@@ -248,7 +256,7 @@ class Reviewer:
         kind = kind_id(subject.api_version, subject.kind)
         if request.old is None or subject.subresource or kind not in CARED_FOR:
             return self._passed(subject, "passed", "no rule cares about this deletion")
-        deleted = self._resource(request, request.old)
+        deleted = self._resource(request, as_written(request.old))
         try:
             findings = self._consequences.of_deletion(deleted, today, out_of_time)
         except CannotBeRead:
@@ -271,9 +279,9 @@ class Reviewer:
         return self._decided(request.subject, weighed, (), (), ())
 
     def _resource(self, request: AdmissionRequest, obj: dict[str, Any]) -> Resource:
-        """Return an object of a request as it is judged: as its author wrote it, in the namespace of the request."""
+        """Return an object with the kind and namespace of its request, and without false owners and its token."""
         subject = request.subject
-        obj = without_false_owner(as_written(obj), request.old, subject.username)
+        obj = without_false_owner(obj, request.old, subject.username)
         stated = {"apiVersion": subject.api_version, "kind": subject.kind}
         if any(obj.get(key) != value for key, value in stated.items()):
             obj = {**obj, **stated}

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
-from tidewaiter.webhook.admission import BadReview, answer, failure, parse_review
+from tidewaiter.webhook.admission import BadReview, answer, parse_review
 from tidewaiter.webhook.image_policy import image_answer, image_failure, parse_image_review
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
@@ -166,7 +166,7 @@ class Reviews:
                     decision = loaded.reviewer.review(request, today=today, out_of_time=out_of_time)
                 except Exception as error:  # noqa: BLE001 - whatever a defect is, the API server gets an answer
                     _report_defect(error)
-                    decision = failure(request, _DEFECT, allowed=False)
+                    decision = loaded.reviewer.undecided(request, _DEFECT)
                 return decision, orjson.dumps(answer(decision))
             image_request = parse_image_review(payload)
             try:

@@ -1,15 +1,14 @@
 """An object of a cluster as its author wrote it, as far as that can be told.
 
-The API server fills in what a manifest leaves out, before any webhook sees it, and kubectl keeps the manifest in
-an annotation. A few rules ask for a field to be set, and would take the filled-in value for the author's. Two
-records tell the two apart:
+The API server fills in what a manifest leaves out, before any webhook sees it. A few rules ask for a field to be
+set, and would take the filled-in value for the author's. Two records tell the two apart:
 
 - `kubectl.kubernetes.io/last-applied-configuration` is the manifest that `kubectl apply` sent;
 - `metadata.managedFields` names who set each field. With server-side apply, a field that nobody owns was filled
-  in. With other requests whoever sent them owns what was filled in as well, and it counts as set.
+  in. With other requests, such as those of `kubectl create` and Helm 3, whoever sent them owns what was filled in
+  as well: then it is not known who wrote it.
 
-A field is left out here where a record says that nobody wrote it and it has the value that is filled in; the
-number of replicas also where only an autoscaler, or `kubectl scale`, has set it.
+An object without either record is taken as it stands.
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 """
 
@@ -22,7 +21,6 @@ from tidewaiter.rules.manifest.resource import kind_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     Path = tuple[str, ...]
@@ -83,23 +81,27 @@ _FILLED_IN: dict[str, tuple[tuple[Path, Any], ...]] = {
         ),
     ),
 }
-"""What the API server fills in, by kind: fields of which some rule asks whether they are set.
+"""What the API server fills in, by kind: fields of which some rule in `filled_in` asks whether they are set.
 
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
 """
 
 
 def as_written(obj: dict[str, Any]) -> dict[str, Any]:
-    """Return an object without what the API server and kubectl have added to it; the given one stays as it is.
+    """Return an object without what is known to be filled in; the given one stays as it is.
 
-    `managedFields` and the annotation of kubectl, which repeats the object with any secret in it, go as well. What
-    a pod gets for its token goes in `without_token_volume`.
+    The number of replicas is left out too where only an autoscaler, or `kubectl scale`, has set it. `managedFields`
+    and the annotation of kubectl, which repeats the object with any secret in it, go as well.
     """
+    return written_forms(obj)[0]
+
+
+def written_forms(obj: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return an object as `as_written`, and without what may have been filled in where that is less."""
     metadata = mapping(obj.get("metadata"))
     annotations = mapping(metadata.get("annotations"))
     if "managedFields" not in metadata and LAST_APPLIED not in annotations:
-        return obj
-    result = _without_unwritten(obj, metadata, annotations)
+        return obj, None
     kept = {key: value for key, value in metadata.items() if key != "managedFields"}
     if LAST_APPLIED in annotations:
         rest = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
@@ -107,43 +109,50 @@ def as_written(obj: dict[str, Any]) -> dict[str, Any]:
             kept["annotations"] = rest
         else:
             del kept["annotations"]
-    return {**result, "metadata": kept}
-
-
-def _without_unwritten(
-    obj: dict[str, Any], metadata: dict[str, Any], annotations: dict[str, Any]
-) -> dict[str, Any]:
+    written = {**obj, "metadata": kept}
+    least = written
     kind = kind_id(text(obj.get("apiVersion")), text(obj.get("kind")))
-    is_written: Callable[[Path], bool] | None = None
+    record: _Record | None = None
     for path, value in _FILLED_IN.get(kind, ()):
         found = dig(obj, *path)
         if found is None or (found != value and path != _REPLICAS):
             continue
-        if is_written is None:
-            is_written = _record(metadata, annotations)
-        if found != value:
-            drop = _is_scaled(metadata, path)
-        else:
-            drop = not is_written(path) or (path == _REPLICAS and _is_scaled(metadata, path))
-        if drop:
-            obj = _without(obj, path)
-    return obj
+        if record is None:
+            record = _Record(metadata, annotations)
+        is_written = record.is_written(path) if found == value else True
+        if path == _REPLICAS and record.is_scaled(path):
+            is_written = False
+        if is_written is False and dig(written, *path) is not None:
+            written = _without(written, path)
+        if not is_written and dig(least, *path) is not None:
+            least = _without(least, path)
+    return written, None if least == written else least
 
 
-def _record(metadata: dict[str, Any], annotations: dict[str, Any]) -> Callable[[Path], bool]:
-    """Return what tells whether somebody wrote a field."""
-    owned = [
-        mapping(each.get("fieldsV1"))
-        for each in map(mapping, sequence(metadata.get("managedFields")))
-    ]
-    applied = _last_applied(annotations)
+class _Record:
+    """Who wrote which field of an object."""
 
-    def is_written(path: Path) -> bool:
-        if applied is not None and dig(applied, *path) is None:
-            return False
-        return not owned or any(_owns(fields, path) for fields in owned)
+    def __init__(self, metadata: dict[str, Any], annotations: dict[str, Any]) -> None:
+        self._managers = [mapping(each) for each in sequence(metadata.get("managedFields"))]
+        self._applied = _last_applied(annotations)
 
-    return is_written
+    def is_written(self, path: Path) -> bool | None:
+        """Tell whether the author wrote a field that has the value which is filled in, None: not known."""
+        if self._applied is not None:
+            return dig(self._applied, *path) is not None
+        owners = self._owners(path)
+        if not owners:
+            return not self._managers
+        return True if any(each.get("operation") == "Apply" for each in owners) else None
+
+    def is_scaled(self, path: Path) -> bool:
+        """Tell whether a field is owned, and only by who has used the subresource `scale`."""
+        owners = self._owners(path)
+        return bool(owners) and all(each.get("subresource") == "scale" for each in owners)
+
+    def _owners(self, path: Path) -> list[dict[str, Any]]:
+        names = [f"f:{name}" for name in path]
+        return [each for each in self._managers if dig(each.get("fieldsV1"), *names) is not None]
 
 
 def _last_applied(annotations: dict[str, Any]) -> dict[str, Any] | None:
@@ -152,21 +161,6 @@ def _last_applied(annotations: dict[str, Any]) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return applied if isinstance(applied, dict) else None
-
-
-def _is_scaled(metadata: dict[str, Any], path: Path) -> bool:
-    """Tell whether a field is owned, and only by who has used the subresource `scale`."""
-    owners = [
-        each
-        for each in map(mapping, sequence(metadata.get("managedFields")))
-        if _owns(mapping(each.get("fieldsV1")), path)
-    ]
-    return bool(owners) and all(each.get("subresource") == "scale" for each in owners)
-
-
-def _owns(fields: dict[str, Any], path: Path) -> bool:
-    """Tell whether a set of fields holds a path: a mapping that is owned has a key below or of its own."""
-    return dig(fields, *(f"f:{name}" for name in path)) is not None
 
 
 def _without(obj: dict[str, Any], path: Path) -> dict[str, Any]:

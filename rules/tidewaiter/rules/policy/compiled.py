@@ -78,6 +78,10 @@ _VERSION_DIGITS = 9
 """More digits than any part of a version has; Python refuses to read thousands of them."""
 
 
+_MOST_PLANS = 4096
+"""So many kinds are remembered with their rules; a webhook may be asked about any."""
+
+
 class Step:
     """One rule made ready to run on one kind under one part of the policy."""
 
@@ -146,6 +150,7 @@ class Policy:
     __slots__ = (
         "_overrides",
         "_own",
+        "_plans",
         "_settings",
         "_steps",
         "entries",
@@ -188,6 +193,7 @@ class Policy:
             self.images = ImageFacts(self.plain.get("images", []), settings)
         self._settings: dict[tuple[int, ...], Settings] = {}
         self._steps: dict[tuple[int, str, int], Step] = {}
+        self._plans: dict[tuple[int, str, bool, int, str], tuple[str, tuple[Step, ...]]] = {}
 
     def settings(self, resource: Resource | None = None) -> Settings:
         """Return what holds for an object, every matching override applied in order."""
@@ -222,12 +228,19 @@ class Policy:
         self, settings: Settings, resource: Resource, inventory: Inventory, today: str, rules: str
     ) -> tuple[Step, ...]:
         """Return the rules to run on a resource: "local" ones, "cross"-resource ones or "all"."""
-        known = self.entries
-        return tuple(
-            self.step(settings, name, inventory, today)
-            for name in settings.rules_for(resource)
-            if rules == "all" or known[name].runs_late == (rules == "cross")
-        )
+        key = (id(settings), resource.kind_id, resource.workload is not None, id(inventory), rules)
+        day, steps = self._plans.get(key, ("", ()))
+        if day != today:
+            known = self.entries
+            steps = tuple(
+                self.step(settings, name, inventory, today)
+                for name in settings.rules_for(resource)
+                if rules == "all" or known[name].runs_late == (rules == "cross")
+            )
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = today, steps
+        return steps
 
     def rule(self, name: str) -> Rule:
         """Return a rule of the catalogue or of the policy's own. Raises KeyError for another name."""
