@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.api_server import ApiServer, running_api_server
-from tests.e2e.binaries import GoIsMissing, binaries
+from tests.e2e.binaries import Binaries, GoIsMissing, binaries, older_binaries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 
@@ -28,17 +28,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A kube-apiserver of the version in servers/go.mod; the first run builds it, which takes minutes."""
-    try:
-        programs = binaries()
-    except GoIsMissing as missing:
-        pytest.skip(str(missing))
+    programs = built(binaries)
     with running_api_server(programs, tmp_path_factory.mktemp("api-server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def older_api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One of the minor version before, likewise."""
+    programs = built(older_binaries)
+    with running_api_server(programs, tmp_path_factory.mktemp("older-api-server")) as server:
+        yield server
+
+
+def built(build: Callable[[], Binaries]) -> Binaries:
+    try:
+        return build()
+    except GoIsMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture
 def namespace(api_server: ApiServer) -> str:
     """The name of a new, empty namespace of this test's own."""
+    return make_namespace(api_server)
+
+
+def make_namespace(api_server: ApiServer) -> str:
+    """Make a new, empty namespace and return its name."""
     name = f"test-{secrets.token_hex(4)}"
     api_server.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
