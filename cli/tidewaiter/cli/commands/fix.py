@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from tidewaiter.cli.result import LintFinding
     from tidewaiter.cli.run.fix import Choose, FixResult
+    from tidewaiter.cli.run.generate import Generation
     from tidewaiter.cli.run.lint import Job
 
 STDIN = "-"
+KINDS = ("network-policy", "pdb", "hpa")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--check", action="store_true", help="write nothing; exit 1 if something would change")
     add("--ask", action="store_true", help="ask before each fix, on a terminal")
     add("--unsafe", action="store_true", help="also fixes that may change what a workload does")
+    add("--generate", action="store_true", help="also write missing objects into new files")
+    add("--kind", action="append", choices=KINDS, help="what --generate writes; repeatable")
     add("--rule", action="append", metavar="RULE", help="mend only this rule's; may be repeated")
     add("--skip", action="append", metavar="RULE", help="do not mend this rule's; repeatable")
     add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
@@ -52,6 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     paths = tuple(arguments.paths or ["."])
     if STDIN in paths and len(paths) > 1:
         raise InputError("standard input can only be mended alone: name - or files, not both")
+    if STDIN in paths and arguments.generate:
+        raise InputError("--generate writes files beside those it reads: name files or folders")
+    if arguments.kind and not arguments.generate:
+        raise InputError("--kind says what --generate writes: name both")
     if arguments.ask and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InputError("--ask needs a terminal to ask on")
     job = _job(arguments, paths)
@@ -65,20 +73,47 @@ def run(arguments: argparse.Namespace) -> int:
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
         _complain(f"{place}: error: {error.message}" if place else error.message)
+    generation = _generation(arguments, job, result)
     keeps = arguments.diff or arguments.check
     failed = bool(result.errors)
+    for path, problem in generation.problems if generation is not None else ():
+        _complain(f"{path}: error: {problem}")
+        failed = True
     if arguments.diff:
-        _print_diff(result)
+        _print_diff(result, generation)
     elif STDIN in paths and not arguments.check:
         sys.stdout.buffer.write(result.changed.get(STDIN, (b"", contents[STDIN]))[1])
         sys.stdout.buffer.flush()
     elif not keeps:
-        failed = _write(result) or failed
+        failed = _write(result, generation) or failed
     only_text = arguments.diff or STDIN in paths
-    _report(result, quiet=arguments.quiet, would=keeps, out=sys.stderr if only_text else sys.stdout)
+    _report(
+        result,
+        generation,
+        quiet=arguments.quiet,
+        would=keeps,
+        out=sys.stderr if only_text else sys.stdout,
+    )
     if failed:
         return 2
-    return 1 if keeps and result.changed else 0
+    would_change = result.changed or (generation is not None and generation.files)
+    return 1 if keeps and would_change else 0
+
+
+def _generation(arguments: argparse.Namespace, job: Job, result: FixResult) -> Generation | None:
+    """Make the missing objects, and lay what that changes in kustomizations over the fixes."""
+    if not arguments.generate:
+        return None
+    from tidewaiter.cli.run.generate import generate
+    from tidewaiter.rules.fixes.objects import HPA
+
+    kinds = arguments.kind or [kind for kind in KINDS if kind != HPA or not arguments.rule]
+    contents = {path: after for path, (_, after) in result.changed.items()}
+    findings = [left.finding for left in result.left]
+    generation = generate(job, findings, kinds, contents)
+    for path, (before, after) in generation.changed.items():
+        result.changed[path] = (result.changed.get(path, (before, b""))[0], after)
+    return generation
 
 
 def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
@@ -106,21 +141,30 @@ def _complain(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _print_diff(result: FixResult) -> None:
+def _print_diff(result: FixResult, generation: Generation | None) -> None:
     from tidewaiter.cli.output.diff import unified
 
-    for path, (before, after) in sorted(result.changed.items()):
+    changed = dict(result.changed)
+    for file in generation.files if generation is not None else ():
+        changed[file.path] = (b"", file.content)
+    for path, (before, after) in sorted(changed.items()):
         for line in unified(path if path != STDIN else "stdin", before, after):
             sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 
 
-def _write(result: FixResult) -> bool:
-    """Write every changed file; tell whether one could not be."""
+def _write(result: FixResult, generation: Generation | None) -> bool:
+    """Write every new and every changed file; tell whether one could not be."""
     from tidewaiter.rules.errors import InputError
-    from tidewaiter.rules.fixes.writing import rewrite
+    from tidewaiter.rules.fixes.writing import create, rewrite
 
     failed = False
+    for file in generation.files if generation is not None else ():
+        try:
+            create(file.path, file.content)
+        except InputError as error:
+            _complain(f"{file.path}: error: {error.message}")
+            failed = True
     for path, (before, after) in sorted(result.changed.items()):
         try:
             rewrite(path, before, after)
@@ -131,10 +175,12 @@ def _write(result: FixResult) -> bool:
     return failed
 
 
-def _report(result: FixResult, *, quiet: bool, would: bool, out: TextIO) -> None:
+def _report(
+    result: FixResult, generation: Generation | None, *, quiet: bool, would: bool, out: TextIO
+) -> None:
     from tidewaiter.cli.output.fixes import report
 
-    for line in report(result, would=would, quiet=quiet):
+    for line in report(result, generation, would=would, quiet=quiet):
         print(line, file=out)
 
 

@@ -8,12 +8,18 @@ if TYPE_CHECKING:
 
     from tidewaiter.cli.result import LintFinding
     from tidewaiter.cli.run.fix import FixResult
+    from tidewaiter.cli.run.generate import Generation
 
 
-def report(result: FixResult, *, would: bool, quiet: bool) -> Iterator[str]:
+def report(
+    result: FixResult, generation: Generation | None = None, *, would: bool, quiet: bool
+) -> Iterator[str]:
     """Yield the lines of the summary; `would` says that nothing was written, `quiet` leaves only the last."""
+    files = generation.files if generation is not None else ()
+    answered = {id(file.finding) for file in files}
+    remaining = [left for left in result.left if id(left.finding) not in answered]
     fixed = [finding for finding in result.fixed if finding.file in result.changed]
-    with_reason = [left for left in result.left if left.reason]
+    with_reason = [left for left in remaining if left.reason]
     if not quiet:
         rows = [(one, "would fix" if would else "fixed", "") for one in fixed]
         rows += [(left.finding, "left", f": {left.reason}") for left in with_reason]
@@ -27,9 +33,15 @@ def report(result: FixResult, *, would: bool, quiet: bool) -> Iterator[str]:
             yield f"  {what:<9} {finding.rule}: {finding.message}{reason}"
         if rows:
             yield ""
+        for made in files:
+            yield f"{made.path}: {'would be written' if would else 'written'}: {made.what}"
+        if files:
+            yield ""
     verb = "would be fixed" if would else "fixed"
-    line = f"{_count(len(fixed), 'finding')} {verb} in {_count(len(result.changed), 'file')}"
-    without = len(result.left) - len(with_reason)
+    line = f"{_count(len(fixed), 'finding')} {verb} in {_count(len({one.file for one in fixed}), 'file')}"
+    without = len(remaining) - len(with_reason)
+    if files:
+        line += f", {_count(len(files), 'object')} {'would be ' if would else ''}generated"
     parts = []
     if with_reason:
         parts.append(

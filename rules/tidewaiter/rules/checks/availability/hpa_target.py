@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autosca
 from __future__ import annotations
 
 from tidewaiter.rules.finding import Violation
+from tidewaiter.rules.fixes.edit import remove_at
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.manifest.fields import dig, quoted
 from tidewaiter.rules.manifest.scaling import HPA, SCALABLE, SCALED_OBJECT, target_of
@@ -53,6 +54,10 @@ _EXTENSIONS_UNTIL = (1, 16)
 """Where the group `extensions` lost its workloads."""
 
 
+_LET_IT_SCALE = remove_at("/spec/replicas", safe=False)
+"""Where the manifest is applied the number falls to 1 until the autoscaler has set its own."""
+
+
 @RULE.check
 def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield one violation for a scaler without a target, or a target that sets its replicas."""
@@ -65,6 +70,7 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
                 f"{resource.kind} {resource.name} sets replicas to {resource.spec['replicas']}, and "
                 f"{scaler.kind} {scaler.name} scales it",
                 remediation="Remove replicas; the autoscaler sets the number.",
+                fix=_LET_IT_SCALE,
             )
 
 
