@@ -117,12 +117,22 @@ def gate(
             yield webhook
 
 
-def decision_after(webhook: Webhook, offset: int) -> Any:
-    """Return the decision that the audit log, which is written after the answer, has behind an offset."""
+def decision_after(webhook: Webhook, offset: int, name: str) -> Any:
+    """Return the last decision on an object that the audit log has behind an offset.
+
+    It is written after the answer; and the API server asks again where it tries again.
+    """
     log = webhook.folder / "stdout"
-    until(lambda: log.stat().st_size > offset and log.read_bytes().endswith(b"\n"))
-    # The API server asks again where it tries again.
-    return json.loads(log.read_bytes()[offset:].splitlines()[-1])
+    found: list[Any] = []
+
+    def is_written() -> bool:
+        whole = log.read_bytes()[offset:].rpartition(b"\n")[0]
+        lines = (json.loads(line) for line in whole.splitlines())
+        found[:] = [line for line in lines if line["object"]["name"] == name]
+        return bool(found)
+
+    until(is_written)
+    return found[-1]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +191,7 @@ def compare(
                     continue  # the API server itself refuses it, whatever we say
             except KeyError:
                 continue  # a kind that this API server does not have
-            line = decision_after(webhook, seen)
+            line = decision_after(webhook, seen, value["metadata"]["name"])
             answer = {
                 (rule["rule"], rule["severity"])
                 for rule in line["rules"]
