@@ -23,3 +23,13 @@ def single_authorities(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from single_authorities(part)
     if not parts:
         yield row
+
+
+def materials_of(authority: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the keys, certificates and trust roots of a single authority."""
+    for name in ("key", "certificate", "trustedRoot"):
+        if name in authority:
+            yield authority[name]
+    if "intermediates" in authority.get("certificate", {}):
+        yield authority["certificate"]["intermediates"]
+    yield from authority.get("timestamp", ())

@@ -149,5 +149,7 @@ def material_problems(text: str, kind: str) -> Iterator[str]:
         held = text.partition("-----BEGIN ")[2].partition("-----")[0]
         what = f"holds a {held[:40]}" if held else "holds no PEM"
         yield f"{what} where -----BEGIN {kind}----- is asked for"
+    elif kind == "PUBLIC KEY" and text.count(f"-----BEGIN {kind}-----") > 1:
+        yield "holds several keys; each is an authority of its own"
     elif f"-----END {kind}-----" not in text:
         yield f"has no line -----END {kind}-----"

@@ -24,7 +24,7 @@ class ImageFacts:
     unless the policy's `onUnreachable` says otherwise.
     """
 
-    __slots__ = ("_compiled", "_first", "_unmatched", "answers", "decides", "entries")
+    __slots__ = ("_compiled", "_first", "_unmatched", "answers", "decides", "entries", "settings")
 
     def __init__(
         self, entries: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
@@ -32,6 +32,7 @@ class ImageFacts:
         """Keep valid entries; their patterns are compiled when they are first asked for."""
         stated = settings or {}
         self.entries = entries
+        self.settings = stated
         self.answers: Mapping[str, ImageAnswer] = {}
         self.decides = False
         self._compiled: list[tuple[Pattern[str], Pattern[str] | None]] | None = None
