@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tidewaiter.rules.signatures.authority import Authorities
+    from tidewaiter.rules.signatures.authority import Authorities, Authority
 
     SecretName = tuple[str, str, str]
     """Namespace, name and key."""
@@ -110,7 +110,7 @@ def authorities_of(row: Mapping[str, Any], materials: Materials) -> Authorities:
         return StaticAuthority(passes, why, row.get("name", "static"))
     before = len(materials.missing)
     if "key" in row:
-        made: Authorities = _key(row, materials)
+        made: Authority = _key(row, materials)
     elif "certificate" in row:
         made = _certificate(row, materials)
     else:
