@@ -13,8 +13,9 @@ from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.rule import Context
 
@@ -41,6 +42,17 @@ class ImageAnswer:
     digest: str
     signature: tuple[ImageProblem, ...] = ()
     attestation: tuple[ImageProblem, ...] = ()
+
+
+def images_of(resources: Iterable[Resource]) -> list[str]:
+    """Return the images of all pods that resources make, each once, as they are stated."""
+    found: dict[str, None] = {}
+    for resource in resources:
+        if resource.workload is not None:
+            for image in pod_images(resource.workload):
+                if isinstance(image.image, str) and image.image.strip():
+                    found[image.image] = None
+    return list(found)
 
 
 def image_violations(workload: Workload, context: Context, part: str) -> Iterator[Violation]:
@@ -70,7 +82,7 @@ def image_violations(workload: Workload, context: Context, part: str) -> Iterato
             continue
         answer = facts.answer(reference)
         if answer is None:
-            message = f"the {part}s of {reference} ({image.owner}) were not verified in this run"
+            message = f"the {part}s of {reference}, the image of {image.owner}, were not verified"
             yield Violation(
                 image.pointer,
                 message if facts.decides else f"{message}; --verify-images does that",
@@ -81,7 +93,7 @@ def image_violations(workload: Workload, context: Context, part: str) -> Iterato
         for problem in answer.signature if part == "signature" else answer.attestation:
             yield Violation(
                 image.pointer,
-                f"{reference} ({image.owner}): {problem.message}",
+                f"the image {reference} of {image.owner} {problem.message}",
                 image.container,
                 unknown=problem.unknown and not facts.decides and problem.severity is None,
                 severity=problem.severity,

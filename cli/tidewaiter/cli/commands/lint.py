@@ -47,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
     add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
+    add("--verify-images", action="store_true", help="ask registries for the signatures demanded")
     add("--format", default="text", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
     add("--report", action="append", metavar="FORMAT=FILE", help="one more report; repeatable")
@@ -88,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         today=today(),
         use_cache=not arguments.no_cache,
         around=max(_AROUND.get(form, 0) for form, _ in reports),
+        verify_images=arguments.verify_images,
     )
     result = lint(job, _progress_bar())
     for error in result.errors:
@@ -96,6 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.verbose:
         for file, reason in result.skipped:
             print(f"{file}: skipped: {reason}", file=sys.stderr)
+    if plain.get("images") and not (arguments.verify_images or arguments.quiet):
+        print(
+            "tidewaiter: the images that the policy speaks of were not verified; --verify-images does that",
+            file=sys.stderr,
+        )
     for form, file in reports:
         write(_render(form, result, arguments, show, fail_on, to_terminal=not file), file)
     return _exit_code(result, fail_on)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from tidewaiter.cli.result import LintResult, lint_error
+from tidewaiter.cli.result import LintError, LintResult, lint_error
 from tidewaiter.cli.run.parallel import FORK_ABOVE_BYTES, run_parts, share_out
 from tidewaiter.cli.run.part import Part, lint_finding
 from tidewaiter.rules import engine
 from tidewaiter.rules.catalogue import entries
 from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.finding import UNKNOWN
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import STDIN, discover, read_file
@@ -19,8 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tidewaiter.cli.result import LintError, LintFinding
+    from tidewaiter.cli.result import LintFinding
     from tidewaiter.cli.run.lint import Job
+    from tidewaiter.cli.run.parallel import FindOut
     from tidewaiter.cli.run.part import PartAnswer, PlainResource
     from tidewaiter.rules.loading.sources import SourceFile
 
@@ -79,7 +81,15 @@ def _answers(
         extra,
         complete=complete,
         progress=tick if progress is not None else None,
+        find_out=_image_verification(job, policy) if job.verify_images else None,
     )
+
+
+def _image_verification(job: Job, policy: Policy) -> FindOut:
+    """Return what finds out about images by the policy. Raises InputError where it has nothing to say."""
+    from tidewaiter.cli.run.images import image_verification
+
+    return image_verification(policy, use_cache=job.use_cache)
 
 
 def _result(
@@ -105,6 +115,8 @@ def _result(
         span = finding.span
         place = (span.line, span.column, span.end_line, span.end_column) if span else (1, 1, 1, 1)
         findings.append(lint_finding(finding, place))
+    if job.verify_images:
+        errors += _not_found_out(findings)
     findings.sort(key=_order)
     errors.sort(key=lambda error: (error.file, error.line or 0, error.column or 0, error.message))
     return LintResult(
@@ -115,6 +127,16 @@ def _result(
         errors=tuple(errors),
         lines=_without_credentials(lines, findings, neighbours=job.around > 0),
     )
+
+
+def _not_found_out(findings: Sequence[LintFinding]) -> list[LintError]:
+    """Return an error for each image that the policy asks about and nobody could answer for."""
+    rules = {entry.name for entry in entries().values() if entry.needs_images}
+    return [
+        LintError(finding.file, finding.line, finding.column, finding.message)
+        for finding in findings
+        if finding.rule in rules and finding.status == UNKNOWN
+    ]
 
 
 def _without_credentials(

@@ -32,7 +32,8 @@ class Job:
 
     `schemas` are files and folders with further schemas of custom resources. `jobs` is the number of processes
     at most; `today` is YYYY-MM-DD. The result has so many lines `around` each finding, and with `extents` the
-    first and last line of each finding's object.
+    first and last line of each finding's object. `verify_images` asks registries for the signatures that the policy
+    demands.
     """
 
     paths: tuple[str, ...]
@@ -45,6 +46,7 @@ class Job:
     use_cache: bool
     around: int = 0
     extents: bool = False
+    verify_images: bool = False
 
 
 def lint(
@@ -86,7 +88,9 @@ def _lint(
             found_files = tuple(file for file in found.files if file.path != STDIN)
             found = type(found)(found_files, found.errors)
     sizes = [_size(file.path) for file in found.files]
-    use_cache = job.use_cache and not contents and sum(sizes) > _CACHE_ABOVE_BYTES
+    use_cache = (
+        job.use_cache and not job.verify_images and not contents and sum(sizes) > _CACHE_ABOVE_BYTES
+    )
     key = _cache_key(job, found.files, complete) if use_cache else ""
     if key:
         from tidewaiter.cli.run.cache import read_entry

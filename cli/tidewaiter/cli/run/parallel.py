@@ -19,13 +19,15 @@ from tidewaiter.rules.record import fields_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from tidewaiter.cli.run.part import PlainResource
+    from tidewaiter.rules.image_answers import ImageAnswer
     from tidewaiter.rules.loading.sources import SourceFile
 
     Share = list[tuple[int, SourceFile]]
+    FindOut = Callable[[list[str]], Mapping[str, ImageAnswer]]
 
 FORK_ABOVE_BYTES = 400_000
 """Below this much input a second process costs more than it saves."""
@@ -53,15 +55,19 @@ def run_parts(
     *,
     complete: bool,
     progress: Callable[[int], None] | None,
+    find_out: FindOut | None = None,
 ) -> list[PartAnswer]:
     """Run one part for each share of the files, in processes of their own where there are several.
 
     `extra` are objects of the inventory that are not linted. `progress` is told of files as they are
-    done. A process that dies is an error on each of its files; the others' answers still count.
+    done. `find_out` is asked once about the images of all parts. A process that dies is an error on each of its
+    files; the others' answers still count.
     """
     if len(shares) == 1:
         part = make_part()
         part.read(shares[0], progress)
+        if find_out is not None:
+            part.hear(find_out(part.images()))
         part.meet(extra, complete=complete and not part.has_errors)
         return [part.conclude()]
     sys.stdout.flush()
@@ -69,13 +75,20 @@ def run_parts(
     children: list[_Child] = []
     try:
         for share in shares:
-            children.append(_start(make_part, share, children, progress is not None))
+            wanted = progress is not None, find_out is not None
+            children.append(_start(make_part, share, children, *wanted))
         objects = _receive_all(children, progress)
         read = {pid: message for pid, message in objects.items() if isinstance(message, tuple)}
-        whole = complete and len(read) == len(children) and not any(bad for _, bad in read.values())
+        whole = (
+            complete and len(read) == len(children) and not any(bad for _, bad, _ in read.values())
+        )
+        answers_of_images = {}
+        if find_out is not None:
+            images = dict.fromkeys(image for _, _, found in read.values() for image in found)
+            answers_of_images = _plain_answers(find_out(list(images)))
         for child in children:
-            others = [rows for pid, (rows, _) in read.items() if pid != child.pid]
-            _send(child, ([extra, *others], whole))
+            others = [rows for pid, (rows, _, _) in read.items() if pid != child.pid]
+            _send(child, ([extra, *others], whole, answers_of_images))
         answers = _receive_all(children, progress)
     finally:
         for child in children:
@@ -105,6 +118,7 @@ def _start(
     share: Share,
     earlier: Sequence[_Child],
     with_progress: bool,
+    with_images: bool,
 ) -> _Child:
     from_child, to_parent = os.pipe()
     from_parent, to_child = os.pipe()
@@ -120,7 +134,7 @@ def _start(
             os.close(child.writer)
         os.close(from_child)
         os.close(to_child)
-        _work(make_part(), share, from_parent, to_parent, with_progress)
+        _work(make_part(), share, from_parent, to_parent, with_progress, with_images)
         status = 0
     except (KeyboardInterrupt, BrokenPipeError):
         pass
@@ -130,16 +144,21 @@ def _start(
         os._exit(status)
 
 
-def _work(part: Part, share: Share, reader: int, writer: int, with_progress: bool) -> None:
+def _work(
+    part: Part, share: Share, reader: int, writer: int, with_progress: bool, with_images: bool
+) -> None:
     def tick(files: int) -> None:
         _write(writer, _PROGRESS, files)
 
     part.read(share, tick if with_progress else None)
-    _write(writer, _MESSAGE, (part.plain_resources(), part.has_errors))
+    images = part.images() if with_images else []
+    _write(writer, _MESSAGE, (part.plain_resources(), part.has_errors, images))
     received = _read(reader)
     if received is None:
         return
-    others, whole = received[1]
+    others, whole, answers = received[1]
+    if with_images:
+        part.hear(_read_answers(answers))
     part.meet([row for rows in others for row in rows], complete=whole)
     answer = part.conclude()
     plain = (
@@ -151,6 +170,25 @@ def _work(part: Part, share: Share, reader: int, writer: int, with_progress: boo
         answer.lines,
     )
     _write(writer, _MESSAGE, plain)
+
+
+def _plain_answers(answers: Mapping[str, ImageAnswer]) -> dict[str, Any]:
+    return {
+        image: (
+            answer.digest,
+            *([fields_of(each) for each in part] for part in fields_of(answer)[1:]),
+        )
+        for image, answer in answers.items()
+    }
+
+
+def _read_answers(plain: dict[str, Any]) -> dict[str, ImageAnswer]:
+    from tidewaiter.rules.image_answers import ImageAnswer, ImageProblem
+
+    return {
+        image: ImageAnswer(digest, *(tuple(ImageProblem(*row) for row in part) for part in parts))
+        for image, (digest, *parts) in plain.items()
+    }
 
 
 def _answer(plain: Any, child: _Child) -> PartAnswer:

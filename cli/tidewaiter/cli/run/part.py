@@ -21,11 +21,12 @@ from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from tidewaiter.rules.finding import Exemption, Finding, RuleCrash
     from tidewaiter.rules.fixes.edit import PlainFix
+    from tidewaiter.rules.image_answers import ImageAnswer
     from tidewaiter.rules.loading.positions import Locator
     from tidewaiter.rules.loading.sources import SourceFile
     from tidewaiter.rules.policy.compiled import Policy
@@ -121,6 +122,17 @@ class Part:
             (place, resource.object, resource.file, resource.document, resource.prefix)
             for place, resource in self._resources
         ]
+
+    def images(self) -> list[str]:
+        """Return the images of this part's objects."""
+        from tidewaiter.rules.image_answers import images_of
+
+        return images_of(resource for _, resource in self._resources)
+
+    def hear(self, answers: Mapping[str, ImageAnswer]) -> None:
+        """Take what was found out of the images of the run."""
+        if self._policy.images is not None:
+            self._policy.images.answers = answers
 
     def meet(self, others: Sequence[PlainResource], *, complete: bool) -> None:
         """Make the inventory of the whole run from this part's objects and those of the others."""
