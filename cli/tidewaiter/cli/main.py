@@ -19,6 +19,7 @@ COMMANDS = {
     "fix": "mend what findings ask for, in place, keeping comments and layout",
     "pin": "pin images to the digests that their tags have now",
     "scan": "check what is in a cluster, and write reports into it",
+    "baseline": "look after the findings that lint leaves out: prune what is fixed",
     "checklist": "answer the release checklist for every service",
     "rules": "list the rules",
     "explain": "say what one rule wants, why, and how to fulfil it",

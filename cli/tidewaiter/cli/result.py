@@ -58,13 +58,13 @@ class LintError:
 class Held:
     """What a run found that does not count in it.
 
-    `baseline` are the violations that a baseline holds and `fixed` the number of its entries that nothing
-    matches any more; `elsewhere` is the number of violations on objects that have not changed. The numbers
+    `baseline` are the violations that a baseline holds and `unmatched` the number of those it holds and the run
+    has not found; `elsewhere` is the number of violations on objects that have not changed. The numbers
     are None where nobody asked.
     """
 
     baseline: tuple[LintFinding, ...] = ()
-    fixed: int | None = None
+    unmatched: int | None = None
     elsewhere: int | None = None
 
 

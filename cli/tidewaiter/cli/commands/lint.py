@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from tidewaiter.cli.baseline import Entry
     from tidewaiter.cli.result import LintResult
 
 FORMATS = (
@@ -52,6 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
     add("--report", action="append", metavar="FORMAT=FILE", help="one more report; repeatable")
     add("--fail-on", choices=FAIL_LEVELS, help="lowest severity that fails (default: error)")
+    add("--baseline", metavar="FILE", help="leave out the findings that a baseline holds")
+    add("--write-baseline", action="store_true", help="put all findings into the baseline")
+    add("--changed-since", metavar="REF", help="only findings on objects changed since a commit")
     add("--show", metavar="LIST", default="", help="also show: unknown, exempted")
     add("--statistics", action="store_true", help="count the findings by rule")
     add("--jobs", type=_jobs, metavar="N", help="processes at most (default: one a core)")
@@ -90,8 +94,18 @@ def run(arguments: argparse.Namespace) -> int:
         use_cache=not arguments.no_cache,
         around=max(_AROUND.get(form, 0) for form, _ in reports),
         verify_images=arguments.verify_images,
+        extents=bool(arguments.changed_since),
     )
+    if arguments.write_baseline and arguments.changed_since:
+        from tidewaiter.rules.errors import InputError
+
+        raise InputError("--write-baseline takes all findings: it does not go with --changed-since")
+    known = _baseline(arguments)
     result = lint(job, _progress_bar())
+    if arguments.changed_since or known is not None or arguments.write_baseline:
+        from tidewaiter.cli.run.ratchet import held_back
+
+        result = held_back(result, known, arguments.changed_since)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
         print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
@@ -103,9 +117,35 @@ def run(arguments: argparse.Namespace) -> int:
             "tidewaiter: the images that the policy speaks of were not verified; --verify-images does that",
             file=sys.stderr,
         )
+    if arguments.write_baseline:
+        result = _written_baseline(arguments, result)
     for form, file in reports:
         write(_render(form, result, arguments, show, fail_on, to_terminal=not file), file)
     return _exit_code(result, fail_on)
+
+
+def _baseline(arguments: argparse.Namespace) -> list[Entry] | None:
+    """Read the baseline, so that a mistake in it is told before the work begins."""
+    if not arguments.baseline or arguments.write_baseline:
+        return None
+    from tidewaiter.cli.baseline import load
+
+    return load(arguments.baseline)
+
+
+def _written_baseline(arguments: argparse.Namespace, result: LintResult) -> LintResult:
+    """Write all findings into the baseline and return the result without them."""
+    from tidewaiter.cli.baseline import DEFAULT_FILE, entries_of, save
+    from tidewaiter.cli.run.ratchet import held_back
+
+    path = arguments.baseline or DEFAULT_FILE
+    if result.errors:
+        print(f"{path}: not written, since not everything could be checked", file=sys.stderr)
+        return result
+    entries = entries_of(result.findings)
+    save(path, entries)
+    print(f"{path}: {sum(entry.count for entry in entries)} findings", file=sys.stderr)
+    return held_back(result, entries, None)
 
 
 def _exit_code(result: LintResult, fail_on: str) -> int:

@@ -124,7 +124,7 @@ def _header(result: LintResult) -> str:
         for level in LEVELS
         if tally[level] or level in SEVERITIES
     )
-    if result.held.fixed is not None:
+    if result.held.unmatched is not None:
         items += f"<li><b>{len(result.held.baseline):,}</b> <span>in the baseline</span></li>"
     facts = f"{counted(result.resources, 'object')} in {counted(result.files, 'file')}"
     lines = [

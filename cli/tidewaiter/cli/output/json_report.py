@@ -42,7 +42,7 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
         f' "tool": {{"name": "tidewaiter", "version": {_string(__version__)}}},\n'
         f' "summary": {{"files": {result.files}, "resources": {result.resources}, '
         f'"findings": {{{severities}}}, "unknown": {tally[UNKNOWN]}, '
-        f'"exempted": {tally[EXEMPTED]}, "errors": {len(result.errors)}}},\n'
+        f'"exempted": {tally[EXEMPTED]}, "errors": {len(result.errors)}{_held(result)}}},\n'
         ' "findings": '
     )
     yield from _list(
@@ -53,6 +53,17 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
     yield ',\n "errors": '
     yield from _list(map(_error, result.errors))
     yield "}\n"
+
+
+def _held(result: LintResult) -> str:
+    """Return the counts of what was found and does not count, where that was asked for."""
+    held = result.held
+    text = ""
+    if held.unmatched is not None:
+        text += f', "baseline": {{"findings": {len(held.baseline)}, "unmatched": {held.unmatched}}}'
+    if held.elsewhere is not None:
+        text += f', "unchanged": {held.elsewhere}'
+    return text
 
 
 def _list(items: Iterable[str]) -> Iterator[str]:

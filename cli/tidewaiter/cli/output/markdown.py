@@ -79,7 +79,7 @@ def _head(result: LintResult, findings: Sequence[LintFinding]) -> Iterator[str]:
     details = [counted(result.files, "file"), counted(result.resources, "resource")]
     details += [f"{tally[status]} {status}" for status in (UNKNOWN, EXEMPTED) if tally[status]]
     yield f"{found} in {', '.join(details)}.\n"
-    if result.held.fixed is not None:
+    if result.held.unmatched is not None:
         yield f"\nThe baseline holds {counted(len(result.held.baseline), 'finding')} more.\n"
     if result.errors:
         yield f"\n**{counted(len(result.errors), 'problem')}: not everything could be checked.**\n\n"

@@ -90,14 +90,14 @@ def repository_path(file: str) -> str:
 
 def raw_repository_path(file: str) -> str:
     """Return what `repository_path` does with the name's own bytes."""
-    root = _root()
+    root = repository_root()
     if file == STDIN or not root:
         return file
     path = os.path.relpath(os.path.abspath(file), root)
     return file if path.startswith("..") else path
 
 
-def _root() -> str:
+def repository_root() -> str:
     """Return the root of the repository that the working directory is in, "" where it is in none."""
     here = os.getcwd()
     if here not in _roots:

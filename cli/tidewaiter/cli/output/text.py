@@ -80,6 +80,10 @@ def _lines(
         yield from statistics_table(result.findings)
         if not quiet:
             yield ""
+    if statistics and result.held.unmatched is not None:
+        yield from _baseline_statistics(result)
+        if not quiet:
+            yield ""
     if not quiet:
         yield from _summary(result, show, paint)
 
@@ -186,6 +190,19 @@ def remedy_text(remediation: str, margin: str) -> str:
     return "\n".join(lines)
 
 
+def _baseline_statistics(result: LintResult) -> Iterator[str]:
+    """Say what the baseline still holds, by rule, and how much of it nothing matches any more."""
+    held = result.held
+    yield f"The baseline still holds {counted(len(held.baseline), 'finding')}:"
+    if held.baseline:
+        yield from statistics_table(held.baseline)
+    if held.unmatched:
+        yield (
+            f"{held.unmatched} more of it were not found in this run; `tidewaiter baseline prune` drops "
+            "what is fixed."
+        )
+
+
 def _summary(result: LintResult, show: frozenset[str], paint: Paint) -> Iterator[str]:
     if result.files == 0 and not result.errors:
         yield "Nothing to check: no YAML or JSON file was found here."
@@ -209,6 +226,10 @@ def _summary(result: LintResult, show: frozenset[str], paint: Paint) -> Iterator
         head = f"{paint('good', 'No findings')} in {files}"
     undecided = [f"{tally[status]} {status}" for status in (UNKNOWN, EXEMPTED) if tally[status]]
     details = [counted(result.resources, "resource"), ", ".join(undecided)]
+    if result.held.unmatched is not None:
+        details.append(f"{len(result.held.baseline)} in the baseline")
+    if result.held.elsewhere is not None:
+        details.append(f"{result.held.elsewhere} on unchanged objects")
     if result.skipped:
         details.append(f"{counted(len(result.skipped), 'file')} skipped")
     yield f"{head} ({'; '.join(filter(None, details))})"
