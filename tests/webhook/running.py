@@ -42,8 +42,11 @@ class Answer(NamedTuple):
 class Webhook:
     """A running server."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], authority: Authority, folder: Path, port: int
+    ) -> None:
         self.process = process
+        self.authority = authority
         self.folder = folder
         self.port = port
         self.tls = ssl.create_default_context(cafile=folder / "ca.crt")
@@ -85,12 +88,12 @@ class Webhook:
         response: dict[str, Any] = answer.json["response"]
         return response
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, metric: str, /, **labels: str) -> float:
         """Return the sum of the series of a metric that have these labels."""
         total = 0.0
         for line in self.request("GET", "/metrics").text.splitlines():
             series, _, value = line.rpartition(" ")
-            if series.partition("{")[0] == name and all(
+            if series.partition("{")[0] == metric and all(
                 f'{key}="{wanted}"' in series for key, wanted in labels.items()
             ):
                 total += float(value)
@@ -137,7 +140,7 @@ def running(folder: Path, *options: str, tls: bool = True, **environment: str) -
             env={**os.environ, **environment},
         )
     try:
-        yield Webhook(process, folder, _port(process, folder / "stderr"))
+        yield Webhook(process, authority, folder, _port(process, folder / "stderr"))
     finally:
         if process.poll() is None:
             process.kill()

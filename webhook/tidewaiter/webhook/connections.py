@@ -25,8 +25,12 @@ WAITING, READING, ANSWERING = "waiting", "reading", "answering"
 
 SWEEP = 0.5
 HANDSHAKE_TIMEOUT = 10.0
+SHUTDOWN_TIMEOUT = 2.0
+"""Seconds that a client has to agree to the end of a TLS connection."""
 _HEADERS = 64 * 2**10
 """Bytes of a request line and headers; those of the API server take less than one KiB."""
+_LAST_WORD = 1.0
+"""Seconds in which a client that connected just before the end must begin its request."""
 _ANSWER_TIMEOUT = 30.0
 """Seconds in which a client must have read its answer."""
 
@@ -38,6 +42,8 @@ class Connections:
         """Begin with none."""
         self.state = ServerState()
         self.draining = False
+        """Whether each answer says that the connection ends."""
+        self._closing_idle = False
         self._settings = settings
         self._metrics = metrics
         self._waiting: dict[Connection, None] = {}
@@ -87,11 +93,20 @@ class Connections:
         """Count a request that got no verdict."""
         self._metrics.refused.labels(reason).inc()
 
-    def drain(self) -> None:
-        """Close the connections that wait, and each other one after its answer."""
+    def say_goodbye(self) -> None:
+        """Say with each answer from now on that the connection ends."""
         self.draining = True
-        for connection in list(self._waiting):
-            self.close(connection)
+        for connection in self._each():
+            if connection.cycle is not None and not connection.cycle.response_started:
+                connection.cycle.keep_alive = False
+
+    def drain(self) -> None:
+        """Close each connection after its answer, and those that wait for a while already.
+
+        A client that has just connected is about to send its request.
+        """
+        self._closing_idle = True
+        self._check_all()
 
     async def closed(self) -> None:
         """Wait until none is open."""
@@ -101,18 +116,23 @@ class Connections:
 
     def abort(self) -> None:
         """Cut off what is left."""
-        for connection in list(self.state.connections):
+        for connection in self._each():
             connection.transport.abort()
 
     async def sweep(self) -> None:
         """End what takes too long, for as long as the server runs."""
         while True:
             self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-            now = time.monotonic()
-            for connection in list(self.state.connections):
-                if isinstance(connection, Connection):
-                    self._check(connection, now)
+            self._check_all()
             await asyncio.sleep(SWEEP)
+
+    def _check_all(self) -> None:
+        now = time.monotonic()
+        for connection in self._each():
+            self._check(connection, now)
+
+    def _each(self) -> list[Connection]:
+        return [each for each in self.state.connections if isinstance(each, Connection)]
 
     def _check(self, connection: Connection, now: float) -> None:
         age = now - connection.since
@@ -123,6 +143,8 @@ class Connections:
             limit = (
                 self._settings.idle_timeout if connection.served else self._settings.read_timeout
             )
+            if self._closing_idle:
+                limit = min(limit, _LAST_WORD)
             if age > limit:
                 self.close(connection)
         elif connection.phase == READING and age > self._settings.read_timeout:
@@ -198,8 +220,6 @@ class Connection(HttpToolsProtocol):
         self.served = True
         if self.phase == ANSWERING and not self.transport.is_closing():
             self._wait()
-            if self._all.draining:
-                self._all.close(self)
 
     def reply(self, status: int, message: str, header: str = "") -> None:
         """Answer without the application, and close."""

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.config import Config
 
 from tidewaiter.rules.errors import InputError
-from tidewaiter.webhook.connections import HANDSHAKE_TIMEOUT, Connection, Connections
+from tidewaiter.webhook.connections import (
+    HANDSHAKE_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    Connection,
+    Connections,
+)
 from tidewaiter.webhook.log import logger
 
 if TYPE_CHECKING:
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.serving import Serving
 
 _BACKLOG = 2048
-_ACCEPTED = 0.2
+_ACCEPTED = 0.5
 """Seconds in which connections that the kernel accepted before the end reach the server."""
 
 
@@ -70,6 +75,7 @@ class Server:
                 backlog=_BACKLOG,
                 ssl=self._certificates.context if self._certificates else None,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT if self._certificates else None,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT if self._certificates else None,
             )
             for each in sockets
         ]
@@ -104,7 +110,7 @@ class Server:
         logger.info(
             "shutting down: not ready from now on, listening for %gs more", settings.drain_grace
         )
-        self._connections.draining = True
+        self._connections.say_goodbye()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurried.wait(), settings.drain_grace)
         for server in servers:
