@@ -62,7 +62,9 @@ def test_who_never_ends_a_request_does_not_keep_it_from_ending(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_idle_connections_do_not_keep_it_from_ending(tmp_path: Path, number: signal.Signals) -> None:
+def test_idle_connections_do_not_keep_it_from_ending(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with running(tmp_path) as server, server.connect():
         began = time.monotonic()
         server.signal(number)

@@ -5,6 +5,7 @@ Ends with 0 after SIGTERM or SIGINT, and with 2 where it cannot start. docs/webh
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tidewaiter.webhook.settings import configure, settings_of
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
-    from tidewaiter.rules.live_inventory import LiveInventory
     from tidewaiter.webhook.settings import Settings
 
 __all__ = ["configure", "run"]
@@ -76,7 +76,7 @@ async def _run(settings: Settings) -> None:
     from tidewaiter.webhook.app import Application
     from tidewaiter.webhook.audit_log import AuditLog
     from tidewaiter.webhook.certificates import Certificates
-    from tidewaiter.webhook.inventory_source import open_inventory
+    from tidewaiter.webhook.inventory_source import open_inventory, own_namespace
     from tidewaiter.webhook.log import logger
     from tidewaiter.webhook.metrics import Metrics
     from tidewaiter.webhook.own_certificates import PairFiles, begin_renewal
@@ -91,16 +91,12 @@ async def _run(settings: Settings) -> None:
     certificates = (
         Certificates(files.certificate, files.key, metrics) if files.certificate else None
     )
-    sources = []
-
-    def inventory_for(pod_specs: dict[str, str]) -> LiveInventory:
-        sources.append(open_inventory(settings, pod_specs))
-        return sources[0].inventory
-
-    policy = PolicyWatch(settings.policy, inventory_for, metrics)
+    policy = PolicyWatch(
+        settings.policy, partial(open_inventory, settings), metrics, own_namespace(settings)
+    )
     tracer = tracer_from_environment()
     audit_log = AuditLog(settings, metrics)
-    serving = Serving(settings, metrics, sources[0], policy, audit_log, tracer)
+    serving = Serving(settings, metrics, policy.source, policy, audit_log, tracer)
     if certificates is None:
         logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
     try:

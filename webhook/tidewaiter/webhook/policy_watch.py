@@ -25,8 +25,8 @@ from tidewaiter.webhook.log import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tidewaiter.rules.inventory import Inventory
     from tidewaiter.rules.policy.compiled import PlainPolicy
+    from tidewaiter.webhook.inventory_source import InventorySource
     from tidewaiter.webhook.metrics import Metrics
 
 _HASH = 16
@@ -50,22 +50,25 @@ class PolicyWatch:
     def __init__(
         self,
         path: str,
-        inventory_for: Callable[[dict[str, str]], Inventory],
+        source_for: Callable[[Policy], InventorySource],
         metrics: Metrics,
+        own_namespace: str = "",
     ) -> None:
         """Load the policy. Raises PolicyError where it has a mistake: there is no good one to stay with.
 
-        `inventory_for` returns the inventory to judge by, given the policy's own kinds of workloads.
+        `source_for` returns the inventory to judge by, given the policy, which says what must be known.
+        `own_namespace` is that of the webhook.
         """
         self._path = path
-        self._inventory_for = inventory_for
-        self._inventory: Inventory | None = None
+        self._own_namespace = own_namespace
         self._metrics = metrics
         self._named: tuple[str, ...] = ()
         self._stamp = self._look()
         self.mistake = ""
         """What is wrong with the file as it stands; empty where it is in force."""
-        self.current = self._load()
+        plain, policy = self._read()
+        self.source = source_for(policy)
+        self.current = self._made(plain, policy)
         self._show()
 
     async def reload(self) -> bool:
@@ -75,7 +78,8 @@ class PolicyWatch:
             return False
         self._stamp = stamp
         try:
-            loaded = await asyncio.to_thread(self._load)
+            plain, policy = await asyncio.to_thread(self._read)
+            loaded = self._made(plain, policy)
         except TidewaiterError as error:
             self._stays(str(error))
             return False
@@ -86,6 +90,7 @@ class PolicyWatch:
         self._metrics.policy_reloads.labels("success").inc()
         changed = loaded.hash != self.current.hash
         self.current = loaded
+        self.source.adopt(policy)
         self._show()
         return changed
 
@@ -102,21 +107,24 @@ class PolicyWatch:
         where = self._path or "no policy file, the default policy"
         logger.info("policy %s (%s) is in force: %s", loaded.name, loaded.hash, where)
 
-    def _load(self) -> LoadedPolicy:
+    def _read(self) -> tuple[PlainPolicy, Policy]:
         plain: PlainPolicy = load_policy(self._path, use_cache=False) if self._path else {}
         for warning in policy_warnings(plain):
             logger.warning("%s: %s", self._path, warning)
         self._named = tuple(plain.get("admissionPolicies", ()))
         policy = Policy(plain)
         _prepare(policy)
-        if self._inventory is None:
-            self._inventory = self._inventory_for(policy.pod_specs)
+        return plain, policy
+
+    def _made(self, plain: PlainPolicy, policy: Policy) -> LoadedPolicy:
+        """Return the policy ready to judge by; not in the thread that reads, since the inventory has no locks."""
         policy_hash = hash_of(plain)
+        inventory = self.source.inventory
         return LoadedPolicy(
             policy,
             plain.get("name") or "default",
             policy_hash,
-            Reviewer(policy, self._inventory, policy_hash=policy_hash),
+            Reviewer(policy, inventory, policy_hash=policy_hash, own_namespace=self._own_namespace),
             ImageReviewer(policy, policy_hash=policy_hash),
         )
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
-from tidewaiter.webhook.admission import BadReview, answer, parse_review
+from tidewaiter.webhook.admission import BadReview, answer, failure, parse_review
 from tidewaiter.webhook.image_policy import image_answer, image_failure, parse_image_review
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
@@ -22,6 +22,7 @@ from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 
+    from tidewaiter.webhook.admission import AdmissionRequest
     from tidewaiter.webhook.decision import Decision
     from tidewaiter.webhook.policy_watch import LoadedPolicy
     from tidewaiter.webhook.serving import Serving
@@ -166,7 +167,7 @@ class Reviews:
                     decision = loaded.reviewer.review(request, today=today, out_of_time=out_of_time)
                 except Exception as error:  # noqa: BLE001 - whatever a defect is, the API server gets an answer
                     _report_defect(error)
-                    decision = loaded.reviewer.undecided(request, _DEFECT)
+                    decision = _undecided(loaded, request)
                 return decision, orjson.dumps(answer(decision))
             image_request = parse_image_review(payload)
             try:
@@ -185,6 +186,15 @@ class Reviews:
 
 
 _DEFECT = "tidewaiter could not judge this request, because of a defect; its log says more"
+
+
+def _undecided(loaded: LoadedPolicy, request: AdmissionRequest) -> Decision:
+    """Return what the policy says of a request that cannot be judged; never open by a second defect."""
+    try:
+        return loaded.reviewer.undecided(request, _DEFECT)
+    except Exception as error:  # noqa: BLE001 - as above
+        _report_defect(error)
+        return failure(request, _DEFECT, allowed=False)
 
 
 def _report_defect(error: Exception) -> None:
