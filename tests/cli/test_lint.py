@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from tidewaiter.cli.main import main
+from tidewaiter.rules.cluster.snapshot import save
+from tidewaiter.rules.manifest.resource import Resource
 
 TIDEWAITER = str(Path(sys.executable).parent / "tidewaiter")
 
@@ -406,3 +408,87 @@ spec:
     text = Path("k8s", "controller.yaml").read_text()
     Path("k8s", "controller.yaml").write_text(text.replace('"true"', '"false"'))
     assert len(report("--only", "ingress-hsts", "k8s")["findings"]) == 1
+
+
+REPLICATED = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: shop}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec:
+      containers: [{name: api, image: api}]
+"""
+
+
+def _snapshot(unreadable: dict[str, str], *objects: dict[str, Any]) -> str:
+    save("cluster.snapshot", [Resource(each) for each in objects], unreadable)
+    return "cluster.snapshot"
+
+
+def _budget(app: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "api", "namespace": "shop"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": app}}},
+    }
+
+
+def test_a_snapshot_is_an_inventory() -> None:
+    Path("api.yaml").write_text(REPLICATED)
+    words = ("--only", "pdb", "--no-cache", "--show", "unknown", "api.yaml", "--inventory")
+    assert report(*words, _snapshot({}, _budget("api")))["findings"] == []
+    found = report(*words, _snapshot({}))["findings"]
+    assert [each["status"] for each in found] == ["violation"]
+    hidden = _snapshot({"PodDisruptionBudget.policy": "the cluster does not let them be listed"})
+    found = report(*words, hidden)["findings"]
+    assert [each["status"] for each in found] == ["unknown"]
+    assert "the cluster does not let them be listed" in found[0]["message"]
+
+
+def test_a_manifest_takes_the_place_of_the_same_object_in_the_cluster() -> None:
+    Path("api.yaml").write_text(REPLICATED)
+    Path("pdb.yaml").write_text(json.dumps(_budget("web")))
+    words = ("--only", "pdb", "--no-cache", "--inventory", _snapshot({}, _budget("api")))
+    assert report(*words, "api.yaml")["findings"] == []
+    found = report(*words, "api.yaml", "pdb.yaml")["findings"]
+    assert [each["rule"] for each in found] == ["pdb"]
+
+
+def test_what_a_cluster_has_is_no_duplicate_of_its_manifest() -> None:
+    Path("api.yaml").write_text(REPLICATED)
+    lease = "apiVersion: v1\nkind: Endpoints\nmetadata: {name: x, namespace: shop}\n"
+    Path("lease.yaml").write_text(f"{lease}---\n{lease}")
+    snapshot = _snapshot({"Endpoints": "tidewaiter does not follow them"}, _budget("api"))
+    words = ("--only", "no-duplicate-objects", "--no-cache", "--inventory", snapshot, ".")
+    assert [each["status"] for each in report(*words)["findings"]] == ["violation"]
+
+
+def test_a_damaged_snapshot_is_an_error_and_absence_means_nothing() -> None:
+    Path("api.yaml").write_text(REPLICATED)
+    path = Path(_snapshot({}, _budget("api")))
+    path.write_bytes(path.read_bytes()[:-9])
+    done = run("lint", "--only", "pdb", "api.yaml", "--inventory", str(path))
+    assert done.returncode == 2
+    assert b"cluster.snapshot: error: cannot be read: it is cut short or damaged" in done.stderr
+
+
+def test_a_snapshot_counts_for_the_cache() -> None:
+    Path("k8s").mkdir()
+    Path("k8s", "api.yaml").write_text(REPLICATED + "# " + "x" * 150_000)
+    words = ("--only", "pdb", "k8s", "--inventory")
+    assert len(report(*words, _snapshot({}))["findings"]) == 1
+    assert report(*words, _snapshot({}, _budget("api")))["findings"] == []
+
+
+def test_a_cluster_that_cannot_be_reached_is_an_error() -> None:
+    Path("api.yaml").write_text(REPLICATED)
+    done = run(
+        "lint", "--only", "pdb", "api.yaml", "--inventory", "cluster", "--kubeconfig", "absent"
+    )
+    assert done.returncode == 2
+    assert b"absent: error: the kubeconfig cannot be read" in done.stderr

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +23,14 @@ from tidewaiter.rules.cluster.access import Access, find_access
 from tidewaiter.rules.cluster.client import Client
 from tidewaiter.rules.cluster.credentials import bearer
 from tidewaiter.rules.cluster.follow import Follower, read_once
+from tidewaiter.rules.cluster.snapshot import save
 from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.live_inventory import LiveInventory
 from tidewaiter.rules.policy.compiled import Policy
 
 Object = dict[str, Any]
 PATIENCE = 30.0
+TIDEWAITER = str(Path(sys.executable).parent / "tidewaiter")
 
 
 @pytest.fixture(scope="module")
@@ -361,6 +367,54 @@ def test_it_waits_for_a_cluster_that_is_not_there_yet(cluster: Cluster) -> None:
                 assert follower.state().error == ""
 
     run(test())
+
+
+def test_lint_asks_the_cluster_and_a_snapshot_says_the_same(
+    cluster: Cluster, shop: str, tmp_path: Path
+) -> None:
+    admin = cluster.server.admin
+    labels = {"app": "api"}
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "api", "namespace": shop},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "api", "image": "api"}]},
+            },
+        },
+    }
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "api", "namespace": shop},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+    }
+    file = tmp_path / "api.json"
+    file.write_text(json.dumps(manifest))
+
+    def lint(*inventory: str) -> list[str]:
+        command = [TIDEWAITER, "lint", str(file), "--only", "pdb", "--format", "json"]
+        done = subprocess.run(
+            [*command, "--inventory", *inventory], capture_output=True, check=False
+        )
+        assert done.stderr == b""
+        return [each["rule"] for each in json.loads(done.stdout)["findings"]]
+
+    async def save_now(path: Path) -> str:
+        async with Client(as_admin(cluster.server)) as client:
+            save(str(path), *await read_once(client, Policy()))
+        return str(path)
+
+    asked = ("cluster", "--kubeconfig", str(cluster.server.kubeconfig))
+    assert lint(*asked) == ["pdb"]
+    assert lint(asyncio.run(save_now(tmp_path / "before"))) == ["pdb"]
+    admin.create(budget)
+    assert lint(*asked) == []
+    assert lint(asyncio.run(save_now(tmp_path / "after"))) == []
 
 
 class Proxy:

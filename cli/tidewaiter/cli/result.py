@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tidewaiter.rules.errors import InputError
+    from tidewaiter.rules.errors import TidewaiterError
     from tidewaiter.rules.fixes.edit import PlainFix
 
 
@@ -86,6 +86,6 @@ class LintResult:
     held: Held = Held()
 
 
-def lint_error(error: InputError) -> LintError:
+def lint_error(error: TidewaiterError) -> LintError:
     """Turn an error of the input into the plain form that the outputs take."""
     return LintError(error.file, error.line, error.column, error.message)

@@ -7,10 +7,12 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Iterator
 
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
+INVENTORY_HELP = "manifests or a snapshot to know of, or the word: cluster"
 _PIECES = 4096
 
 
@@ -85,15 +87,11 @@ def stated_policy(
     return plain
 
 
-def stated_inventory(paths: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the paths of `--inventory`. Raises InputError for the cluster, which cannot be read yet."""
-    for path in paths or ():
-        if path == "cluster":
-            from tidewaiter.rules.errors import InputError
-
-            msg = "--inventory cluster is not supported by this version; name files or folders"
-            raise InputError(msg)
-    return tuple(paths or ())
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that choose a cluster, as kubectl has them."""
+    add = parser.add_argument
+    add("--kubeconfig", metavar="FILE", help="for --inventory cluster; default: as kubectl")
+    add("--context", metavar="NAME", help="for --inventory cluster: context of the kubeconfig")
 
 
 def today() -> str:

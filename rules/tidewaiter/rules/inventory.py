@@ -19,10 +19,11 @@ from tidewaiter.rules.manifest.selector import (
     parse_map_selector,
     parse_selector,
 )
+from tidewaiter.rules.manifest.workload import POD_SPECS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     from tidewaiter.rules.manifest.resource import Resource
@@ -55,14 +56,31 @@ def namespace_of(resource: Resource) -> str:
 class Inventory:
     """An indexed set of objects, never written to after it is made.
 
-    `complete` is described above. Lists come back in the order of the objects given.
+    `complete` is described above. Lists come back in the order of the objects given. To ask for a kind in
+    `unreadable`, which says why it is not known, raises CannotBeRead.
     """
 
-    __slots__ = ("_answers", "_by_kind", "_by_name", "_lookups", "_pods", "_selecting", "complete")
+    __slots__ = (
+        "_answers",
+        "_by_kind",
+        "_by_name",
+        "_lookups",
+        "_pods",
+        "_selecting",
+        "_unreadable",
+        "complete",
+    )
 
-    def __init__(self, resources: Iterable[Resource], *, complete: bool) -> None:
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        *,
+        complete: bool,
+        unreadable: Mapping[str, str] | None = None,
+    ) -> None:
         """Index the resources by identity and kind; the label indexes are made when first asked."""
         self.complete = complete
+        self._unreadable = dict(unreadable or {})
         self._by_kind: dict[str, dict[str, list[Resource]]] = {}
         self._by_name: dict[tuple[str, str, str], Resource] = {}
         self._pods: dict[str, _PodIndex] | None = None
@@ -77,6 +95,7 @@ class Inventory:
 
     def get(self, kind_id: str, namespace: str | None, name: str) -> Resource | None:
         """Return the object of that kind and name (cluster-scoped kinds: namespace None)."""
+        self._check(kind_id)
         return self._by_name.get((kind_id, namespace or DEFAULT_NAMESPACE, name))
 
     def find(self, kind_id: str, name: str) -> Resource | None:
@@ -86,6 +105,7 @@ class Inventory:
 
     def of_kind(self, kind_id: str, namespace: str | None = None) -> Sequence[Resource]:
         """Return the objects of a kind, in one namespace or, without one, in all."""
+        self._check(kind_id)
         by_namespace = self._by_kind.get(kind_id, {})
         if namespace is not None:
             return by_namespace.get(namespace, ())
@@ -102,6 +122,7 @@ class Inventory:
 
         The kind is indexed once for each function, so pass a function that lasts, not a new closure.
         """
+        self._check(kind_id)
         index = self._lookups.get((kind_id, keys_of))
         if index is None:
             index = self._lookups[kind_id, keys_of] = {}
@@ -123,21 +144,30 @@ class Inventory:
         answer: Answer = self._answers[key]
         return answer
 
+    def everything(self) -> Iterator[Resource]:
+        """Yield every object that is known, also of kinds that are not known whole."""
+        for by_namespace in self._by_kind.values():
+            for resources in by_namespace.values():
+                yield from resources
+
     def kinds(self) -> Sequence[str]:
         """Return the id of every kind there is an object of."""
         return tuple(self._by_kind)
 
     def kinds_in(self, namespace: str) -> Sequence[str]:
-        """Return the id of every kind with an object in a namespace."""
-        return [kind for kind, by_namespace in self._by_kind.items() if namespace in by_namespace]
+        """Return the id of every kind with an object in a namespace, or of which that is not known."""
+        found = [kind for kind, by_namespace in self._by_kind.items() if namespace in by_namespace]
+        return [*found, *(kind for kind in self._unreadable if kind not in found)]
 
     def workloads(self, namespace: str) -> Sequence[Workload]:
         """Return the workloads of a namespace."""
+        self._check_workloads()
         index = self._pod_indexes().get(namespace)
         return index.workloads if index else ()
 
     def workloads_matching(self, namespace: str, selector: Selector) -> Sequence[Workload]:
         """Return the workloads of a namespace whose pods a selector matches."""
+        self._check_workloads()
         index = self._pod_indexes().get(namespace)
         return index.matching(selector) if index else ()
 
@@ -147,12 +177,22 @@ class Inventory:
         Kinds: Service, PodDisruptionBudget.policy, NetworkPolicy.networking.k8s.io. Objects whose
         selector is no selector select nothing here.
         """
+        self._check(kind_id)
         namespace = namespace_of(workload.resource)
         index = self._selecting.get((kind_id, namespace))
         if index is None:
             index = _SelectorIndex(self.of_kind(kind_id, namespace), pod_selector)
             self._selecting[kind_id, namespace] = index
         return index.selecting(workload.pod_labels)
+
+    def _check(self, kind_id: str) -> None:
+        if kind_id in self._unreadable:
+            raise CannotBeRead(kind_id, self._unreadable[kind_id])
+
+    def _check_workloads(self) -> None:
+        for kind_id in self._unreadable:
+            if kind_id in POD_SPECS:
+                raise CannotBeRead(kind_id, self._unreadable[kind_id])
 
     def _pod_indexes(self) -> dict[str, _PodIndex]:
         if self._pods is None:

@@ -227,6 +227,14 @@ def kept(
     return found
 
 
+def without_secrets(obj: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of an object without the credentials that kinds kept whole may have."""
+    kind = text(obj.get("kind"))
+    if kind in {"Secret", "ConfigMap"} and "/" not in text(obj.get("apiVersion")):
+        return kept(obj) or {}
+    return {key: _masked(key, value) for key, value in obj.items()}
+
+
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     found = {key: metadata[key] for key in _METADATA if metadata.get(key)}
     annotations = {

@@ -72,7 +72,6 @@ class LiveInventory(Inventory):
         "_pod_specs",
         "_ready",
         "_review",
-        "_unreadable",
         "_versions",
         "_workloads",
         "count",
@@ -176,8 +175,10 @@ class LiveInventory(Inventory):
         return {kind_id: kind.count for kind_id, kind in self._kinds.items() if kind.count}
 
     def everything(self) -> Iterator[Resource]:
-        """Yield every object of the cluster by kind, namespace and name."""
+        """Yield every object of the cluster by kind, namespace and name, without the one under review."""
+        self._note(_KINDS, None)
         for kind_id in sorted(self._kinds):
+            self._note(kind_id, None)
             for place in self._kinds[kind_id].places(None):
                 yield self._made(kind_id, place)
 

@@ -162,7 +162,7 @@ def test_an_exemption_of_the_policy_holds(capfdbinary: Out, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["--kubernetes-version=9.9"], "no known Kubernetes version"),
-        (["--inventory=cluster"], "--inventory cluster is not supported"),
+        (["--inventory=cluster"], "the checklist answers by manifests"),
         (["--policy=missing.yaml"], "missing.yaml"),
         (["--output=no/such/folder/x"], "cannot be written"),
     ],

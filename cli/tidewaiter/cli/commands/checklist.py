@@ -43,12 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Answer, print the report and return the exit code."""
     from tidewaiter.cli.run.checklist import ChecklistJob, run_checklist
-    from tidewaiter.cli.surroundings import stated_inventory, today, use_color, write
+    from tidewaiter.cli.surroundings import today, use_color, write
 
     job = ChecklistJob(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
-        inventory=stated_inventory(arguments.inventory),
+        inventory=_inventory(arguments.inventory),
         plain_policy=_policy(arguments),
         today=today(),
     )
@@ -61,6 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
     color = use_color(arguments.color) and not arguments.output
     write(_render(arguments.format, data, color=color), arguments.output or "")
     return _exit_code(data, arguments.fail_on)
+
+
+def _inventory(paths: list[str] | None) -> tuple[str, ...]:
+    if "cluster" in (paths or ()):
+        from tidewaiter.rules.errors import InputError
+
+        msg = "the checklist answers by manifests; --inventory cluster is for lint and fix"
+        raise InputError(msg)
+    return tuple(paths or ())
 
 
 def _exit_code(data: dict[str, Any], fail_on: str) -> int:

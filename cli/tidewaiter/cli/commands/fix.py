@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tidewaiter.cli.surroundings import stated_inventory, stated_policy, today
+from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options, stated_policy, today
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
-    add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--inventory", action="append", metavar="PATH", help=INVENTORY_HELP)
+    add_cluster_options(parser)
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
     add("-q", "--quiet", action="store_true", help="print no list of what was mended and left")
 
@@ -122,7 +123,7 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
     return Job(
         paths=paths,
         exclude=tuple(arguments.exclude or ()),
-        inventory=stated_inventory(arguments.inventory),
+        inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
         plain_policy=stated_policy(
             arguments.policy,
@@ -134,6 +135,8 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
         jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         today=today(),
         use_cache=False,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
     )
 
 

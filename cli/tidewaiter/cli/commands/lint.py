@@ -10,7 +10,8 @@ import os
 import sys
 
 from tidewaiter.cli.surroundings import (
-    stated_inventory,
+    INVENTORY_HELP,
+    add_cluster_options,
     stated_policy,
     today,
     use_color,
@@ -46,7 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--only", action="append", metavar="RULE", help="run only this rule; may be repeated")
     add("--skip", action="append", metavar="RULE", help="do not run this rule; may be repeated")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
-    add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--inventory", action="append", metavar="PATH", help=INVENTORY_HELP)
+    add_cluster_options(parser)
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
     add("--verify-images", action="store_true", help="ask registries for the signatures demanded")
     add("--format", default="text", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
@@ -86,12 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
     job = Job(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
-        inventory=stated_inventory(arguments.inventory),
+        inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
         plain_policy=plain,
         jobs=arguments.jobs or _cores(),
         today=today(),
         use_cache=not arguments.no_cache,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
         around=max(_AROUND.get(form, 0) for form, _ in reports),
         verify_images=arguments.verify_images,
         extents=bool(arguments.changed_since),

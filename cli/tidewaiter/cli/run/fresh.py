@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from tidewaiter.cli.result import LintError, LintResult, lint_error
+from tidewaiter.cli.run.known import known_objects
 from tidewaiter.cli.run.parallel import FORK_ABOVE_BYTES, run_parts, share_out
 from tidewaiter.cli.run.part import Part, lint_finding
 from tidewaiter.rules import engine
@@ -12,8 +11,7 @@ from tidewaiter.rules.catalogue import entries
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.finding import UNKNOWN
 from tidewaiter.rules.inventory import Inventory
-from tidewaiter.rules.loading.resources import read_resources
-from tidewaiter.rules.loading.sources import STDIN, discover, read_file
+from tidewaiter.rules.loading.sources import discover, read_file
 from tidewaiter.rules.policy.compiled import Policy
 
 TYPE_CHECKING = False
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tidewaiter.cli.result import LintFinding
+    from tidewaiter.cli.run.known import Known
     from tidewaiter.cli.run.lint import Job
     from tidewaiter.cli.run.parallel import FindOut
     from tidewaiter.cli.run.part import PartAnswer, PlainResource
@@ -44,13 +43,13 @@ def judge_files(
     `contents` holds what cannot be read twice, `errors` what finding the files has met, and `complete`
     says whether the files are a set.
     """
-    extra, inventory_errors = _inventory(job, files)
-    complete = complete and not errors and not inventory_errors
-    schemas, schema_errors = _schemas(job, len(files) + len(extra))
-    extra += schemas
-    errors = [*errors, *inventory_errors, *schema_errors]
     policy = Policy(job.plain_policy)
-    answers = _answers(job, policy, files, sizes, contents, extra, complete, progress)
+    known = known_objects(job, policy, files)
+    complete = complete and not errors and not known.errors
+    schemas, schema_errors = _schemas(job, len(files) + len(known.rows))
+    known.rows.extend(schemas)
+    errors = [*errors, *known.errors, *schema_errors]
+    answers = _answers(job, policy, files, sizes, contents, known, complete, progress)
     return _result(job, policy, files, answers, errors, complete)
 
 
@@ -60,7 +59,7 @@ def _answers(
     files: Sequence[SourceFile],
     sizes: Sequence[int],
     contents: dict[str, bytes],
-    extra: list[PlainResource],
+    known: Known,
     complete: bool,
     progress: Callable[[int, int], None] | None,
 ) -> list[PartAnswer]:
@@ -76,9 +75,16 @@ def _answers(
             progress(done, len(files))
 
     return run_parts(
-        lambda: Part(policy, job.today, contents, around=job.around, extents=job.extents),
+        lambda: Part(
+            policy,
+            job.today,
+            contents,
+            around=job.around,
+            extents=job.extents,
+            unreadable=known.unreadable,
+        ),
         shares or [[]],
-        extra,
+        known.rows,
         complete=complete,
         progress=tick if progress is not None else None,
         find_out=_image_verification(job, policy) if job.verify_images else None,
@@ -174,32 +180,6 @@ def _order(finding: LintFinding) -> tuple[object, ...]:
         finding.message,
         finding.name,
     )
-
-
-def _inventory(
-    job: Job, linted: Sequence[SourceFile]
-) -> tuple[list[PlainResource], list[LintError]]:
-    """Read the objects of `--inventory` that are not linted themselves."""
-    if not job.inventory:
-        return [], []
-    own = {os.path.realpath(file.path) for file in linted if file.path != STDIN}
-    found = discover(job.inventory, job.exclude)
-    errors = [lint_error(error) for error in found.errors]
-    rows: list[PlainResource] = []
-    for place, file in enumerate(found.files):
-        if os.path.realpath(file.path) in own:
-            continue
-        try:
-            content = read_resources(read_file(file.path), file.path, explicit=file.explicit)
-        except InputError as error:
-            errors.append(lint_error(error))
-            continue
-        errors.extend(lint_error(error) for error in content.errors)
-        rows.extend(
-            (len(linted) + place, one.object, one.file, one.document, one.prefix)
-            for one in content.resources
-        )
-    return rows, errors
 
 
 def _schemas(job: Job, place: int) -> tuple[list[PlainResource], list[LintError]]:

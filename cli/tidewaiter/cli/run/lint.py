@@ -30,6 +30,8 @@ _CACHE_ABOVE_BYTES = 100_000
 class Job:
     """What to lint: paths, patterns to leave out, inventory paths, the policy in its plain form.
 
+    An inventory path may be `cluster`, which `kubeconfig` and `context` then choose.
+
     `schemas` are files and folders with further schemas of custom resources. `jobs` is the number of processes
     at most; `today` is YYYY-MM-DD. The result has so many lines `around` each finding, and with `extents` the
     first and last line of each finding's object. `verify_images` asks registries for the signatures that the policy
@@ -44,6 +46,8 @@ class Job:
     jobs: int
     today: str
     use_cache: bool
+    kubeconfig: str | None = None
+    context: str | None = None
     around: int = 0
     extents: bool = False
     verify_images: bool = False
@@ -88,9 +92,9 @@ def _lint(
             found_files = tuple(file for file in found.files if file.path != STDIN)
             found = type(found)(found_files, found.errors)
     sizes = [_size(file.path) for file in found.files]
-    use_cache = (
-        job.use_cache and not job.verify_images and not contents and sum(sizes) > _CACHE_ABOVE_BYTES
-    )
+    # A cluster and a registry change from one run to the next.
+    is_still = "cluster" not in job.inventory and not job.verify_images
+    use_cache = job.use_cache and is_still and not contents and sum(sizes) > _CACHE_ABOVE_BYTES
     key = _cache_key(job, found.files, complete) if use_cache else ""
     if key:
         from tidewaiter.cli.run.cache import read_entry

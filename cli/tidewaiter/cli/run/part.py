@@ -13,7 +13,7 @@ from tidewaiter.rules import engine
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.exemptions import annotation_exemptions
 from tidewaiter.rules.finding import EXEMPTED
-from tidewaiter.rules.inventory import Inventory
+from tidewaiter.rules.inventory import Inventory, namespace_of
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import read_file
 from tidewaiter.rules.manifest.resource import Resource
@@ -65,8 +65,11 @@ class Part:
         *,
         around: int = 0,
         extents: bool = False,
+        unreadable: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare to judge by a policy; `contents` holds what cannot be read twice, by path.
+
+        `unreadable` are the kinds of a cluster that are not known, with the reason.
 
         The answer has so many lines `around` each finding, and the extent of its object if asked for.
         """
@@ -74,6 +77,7 @@ class Part:
         self._today = today
         self._around = around
         self._extents = extents
+        self._unreadable = unreadable
         self._contents = dict(contents or {})
         self._kept = 0
         self._resources: list[tuple[int, Resource]] = []
@@ -135,7 +139,10 @@ class Part:
             self._policy.images.answers = answers
 
     def meet(self, others: Sequence[PlainResource], *, complete: bool) -> None:
-        """Make the inventory of the whole run from this part's objects and those of the others."""
+        """Make the inventory of the whole run from this part's objects and those of the others.
+
+        What a cluster has gives way to the manifests of the same objects.
+        """
         pod_specs = self._policy.pod_specs
         everything = [
             *self._resources,
@@ -145,7 +152,14 @@ class Part:
             ),
         ]
         everything.sort(key=lambda row: row[0])
-        self._inventory = Inventory((resource for _, resource in everything), complete=complete)
+        if any(not resource.file for _, resource in everything):
+            own = {_identity(resource) for _, resource in everything if resource.file}
+            everything = [row for row in everything if row[1].file or _identity(row[1]) not in own]
+        self._inventory = Inventory(
+            (resource for _, resource in everything),
+            complete=complete,
+            unreadable=self._unreadable,
+        )
 
     def conclude(self) -> PartAnswer:
         """Run the rules that ask about other objects, and put every finding at its place."""
@@ -287,6 +301,10 @@ def _extent(finding: Finding, locator: Locator) -> tuple[int, int]:
         return locator.document(resource.document).lines_of(resource.prefix)
     except (IndexError, InputError):
         return 0, 0
+
+
+def _identity(resource: Resource) -> tuple[str, str, str]:
+    return resource.kind_id, namespace_of(resource), resource.name
 
 
 def _slim(resource: Resource) -> Resource:

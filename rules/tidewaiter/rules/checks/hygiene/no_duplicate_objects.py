@@ -80,11 +80,10 @@ def _is_patch(resource: Resource) -> bool:
 def _first_of_each(inventory: Inventory) -> dict[Identity, Resource]:
     """Index an inventory by identity and folder."""
     found: dict[Identity, Resource] = {}
-    for kind_id in inventory.kinds():
-        for resource in inventory.of_kind(kind_id):
-            identity = _identity(resource)
-            if identity is not None:
-                first = found.setdefault(identity, resource)
-                if resource.place < first.place:
-                    found[identity] = resource
+    for resource in inventory.everything():
+        identity = _identity(resource)
+        if identity is not None:
+            first = found.setdefault(identity, resource)
+            if resource.place < first.place:
+                found[identity] = resource
     return found
