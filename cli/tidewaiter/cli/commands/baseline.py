@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
-    add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--inventory", action="append", metavar="PATH", help=INVENTORY_HELP)
+    add_cluster_options(prune)
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
     show = actions.add_parser("show", help="count what it holds", allow_abbrev=False)
     show.add_argument("file", metavar="FILE", help="the baseline")
@@ -51,7 +54,7 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
     from tidewaiter.cli.output.shared import repository_path
     from tidewaiter.cli.output.statistics import counted
     from tidewaiter.cli.run.lint import Job, lint
-    from tidewaiter.cli.surroundings import stated_inventory, stated_policy, today
+    from tidewaiter.cli.surroundings import stated_policy, today
     from tidewaiter.rules.loading.sources import discover
 
     paths = tuple(arguments.paths or ["."])
@@ -59,7 +62,7 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
     job = Job(
         paths=paths,
         exclude=exclude,
-        inventory=stated_inventory(arguments.inventory),
+        inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
         plain_policy=stated_policy(
             arguments.policy,
@@ -69,6 +72,8 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
         jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         today=today(),
         use_cache=True,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
     )
     result = lint(job)
     for error in result.errors:
