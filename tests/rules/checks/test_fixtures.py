@@ -73,8 +73,8 @@ def expected_lines(path: Path) -> Lines:
     return +lines
 
 
-def found_lines(rule: str, path: Path) -> Lines:
-    """Lint a fixture with one rule and return the (file, line, status) of its findings."""
+def fixture_policy(rule: str, path: Path) -> Policy:
+    """Return the policy that a fixture is judged by: its rule alone, with what its first line sets."""
     settings = _settings(path)
     policy = Policy(
         {
@@ -91,16 +91,31 @@ def found_lines(rule: str, path: Path) -> Lines:
             image: ImageAnswer("", *(_problems(answer.get(part, [])) for part in PARTS))
             for image, answer in settings.get("answers", {}).items()
         }
+    return policy
+
+
+def is_complete(path: Path) -> bool:
+    """Tell whether a fixture stands for everything there is."""
+    complete: bool = _settings(path).get("complete", True)
+    return complete
+
+
+def fixture_resources(path: Path) -> list[Resource]:
+    """Return the objects of a fixture."""
     resources: list[Resource] = []
-    locators: dict[str, Locator] = {}
     for file in _files(path):
-        content = file.read_bytes()
-        loaded = read_resources(content, str(file), explicit=True)
+        loaded = read_resources(file.read_bytes(), str(file), explicit=True)
         assert not loaded.errors, loaded.errors
         assert loaded.resources, f"{file} holds no resource"
         resources += loaded.resources
-        locators[str(file)] = Locator(content)
-    inventory = Inventory(resources, complete=settings.get("complete", True))
+    return resources
+
+
+def found_lines(rule: str, path: Path) -> Lines:
+    """Lint a fixture with one rule and return the (file, line, status) of its findings."""
+    policy, resources = fixture_policy(rule, path), fixture_resources(path)
+    locators = {str(file): Locator(file.read_bytes()) for file in _files(path)}
+    inventory = Inventory(resources, complete=is_complete(path))
     report = evaluate(resources, policy, inventory, today=TODAY)
     assert not report.crashes, report.crashes
     lines: Lines = Counter()

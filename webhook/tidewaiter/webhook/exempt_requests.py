@@ -102,8 +102,8 @@ class ExemptRequests:
     def reason(self, request: AdmissionRequest) -> str:
         """Say why a request is exempt, or return an empty text."""
         subject = request.subject
-        if self._namespaces and subject.namespace and self._namespaces.fullmatch(subject.namespace):
-            return f"namespace {subject.namespace}"
+        if reason := self.namespace_reason(subject.namespace):
+            return reason
         if self._usernames and self._usernames.fullmatch(subject.username):
             return f"user {subject.username}"
         for group in subject.groups:
@@ -111,10 +111,15 @@ class ExemptRequests:
                 return f"group {group}"
         return self._built_in_reason(request) if self._built_in else ""
 
+    def namespace_reason(self, namespace: str) -> str:
+        """Say why everything in a namespace is exempt, or return an empty text; objects in none are not."""
+        is_named = self._namespaces and namespace and self._namespaces.fullmatch(namespace)
+        if is_named or (self._built_in and namespace in self._own_namespaces):
+            return f"namespace {namespace}"
+        return ""
+
     def _built_in_reason(self, request: AdmissionRequest) -> str:
         subject = request.subject
-        if subject.namespace in self._own_namespaces:
-            return f"namespace {subject.namespace}"
         if is_component(subject.username) and not _makes_for_owner(request):
             return f"user {subject.username}"
         return next((f"group {group}" for group in GROUPS if group in subject.groups), "")

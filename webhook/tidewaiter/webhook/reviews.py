@@ -15,7 +15,7 @@ import orjson
 
 from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
 from tidewaiter.webhook.admission import BadReview, answer, failure, parse_review
-from tidewaiter.webhook.image_policy import image_answer, image_failure, parse_image_review
+from tidewaiter.webhook.image_policy import image_answer, parse_image_review
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
 
@@ -176,7 +176,7 @@ class Reviews:
                 )
             except Exception as error:  # noqa: BLE001 - as above
                 _report_defect(error)
-                decision = image_failure(image_request, _DEFECT, allowed=False)
+                decision = loaded.image_reviewer.undecided(image_request, _DEFECT)
             return decision, orjson.dumps(image_answer(decision))
         except BadReview as bad:
             raise Refusal(bad.status, "review", bad.message) from None
