@@ -118,8 +118,10 @@ class Webhook:
 
 
 @contextmanager
-def running(folder: Path, *options: str, tls: bool = True, **environment: str) -> Iterator[Webhook]:
-    """Run a server until the block is left; `folder` takes its files."""
+def running(
+    folder: Path, *options: str, tls: bool = True, stdout: int = -1, **environment: str
+) -> Iterator[Webhook]:
+    """Run a server until the block is left; `folder` takes its files, its stdout too if that is not stated."""
     authority = Authority(folder)
     pair = authority.issue("server")
     command = [sys.executable, "-m", "tidewaiter.webhook", "--bind", "127.0.0.1:0"]
@@ -130,11 +132,11 @@ def running(folder: Path, *options: str, tls: bool = True, **environment: str) -
     if "--drain-grace" not in options:
         command += ["--drain-grace", "0s"]
     command += ["--reload-interval", "100ms", *options]
-    with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
+    with (folder / "stdout").open("wb") as file, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=stdout,
+            stdout=file if stdout < 0 else stdout,
             stderr=stderr,
             cwd=folder,
             env={**os.environ, **environment},

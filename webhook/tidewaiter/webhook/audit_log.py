@@ -162,7 +162,6 @@ def entry_of(
                 "status": each.status,
                 "effect": each.effect,
                 "pointer": each.pointer[:_LONGEST],
-                "container": (each.container or "")[:_LONGEST],
             }
             for each in answers[:_ANSWERS]
         ],
