@@ -35,7 +35,8 @@ def folder(tmp_path: Path, registry: Registry) -> Path:
 
 
 def pin(folder: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HOME": str(folder)}
+    home = next(one for one in (folder, folder.parent) if (one / ".docker").exists())
+    environment = {**os.environ, "HOME": str(home)}
     for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"):
         environment.pop(name, None)
     return subprocess.run(
@@ -133,6 +134,24 @@ def test_kustomizations_and_helm_values_get_a_digest_beside_their_tag(
     missing = pin(folder, "--values-path", "chart/values.yaml:/nowhere")
     assert missing.returncode == 2
     assert "has nothing at /nowhere" in missing.stderr
+
+
+def test_the_policy_may_say_where_values_hold_images(folder: Path, registry: Registry) -> None:
+    digest = registry.push("shop/v", "1", "v")
+    (folder / "tidewaiter.yaml").write_text(
+        "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: default}\nspec:\n"
+        "  pin:\n    values:\n      - {files: ['charts/*/values.yaml'], paths: [/image, /sidecar]}\n"
+    )
+    values = folder / "charts" / "shop" / "values.yaml"
+    values.parent.mkdir(parents=True)
+    values.write_text(f"image: {{repository: {registry.host}/shop/v, tag: '1'}}\nother: x:1\n")
+    run = pin(folder / "charts", ".")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (
+        f"tag: '1', digest: \"{digest}\"" in values.read_text()
+        or f"digest: {digest}" in values.read_text()
+    )
+    assert "other: x:1" in values.read_text()
 
 
 def test_what_cannot_be_resolved_is_named_and_the_others_are_pinned(

@@ -7,6 +7,7 @@ whole (a mistake in the call, or a file or registry that cannot be read): the ot
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tidewaiter.cli.surroundings import stated_policy
@@ -54,6 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"pinning needs {error.name}, which is missing: {packages}") from None
     from tidewaiter.rules.policy.compiled import Policy
 
+    plain = stated_policy(arguments.policy)
+    policy_file = plain.get("file", "")
+
     contents = {}
     if STDIN in paths:
         from tidewaiter.rules.loading.sources import read_file
@@ -63,8 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
         paths=paths,
         exclude=tuple(arguments.exclude or ()),
         values=_values_paths(arguments.values_path or ()),
+        value_globs=tuple(
+            (tuple(row["files"]), tuple(row["paths"]))
+            for row in plain.get("pin", {}).get("values", ())
+        ),
+        root=os.path.realpath(os.path.dirname(policy_file) or "."),
         excepted=tuple(arguments.excepted or ()),
-        pod_specs=dict(Policy(stated_policy(arguments.policy)).pod_specs or {}),
+        pod_specs=dict(Policy(plain).pod_specs or {}),
         follows=arguments.update or arguments.check,
         pins=not arguments.check,
     )

@@ -43,6 +43,7 @@ PINNED, MOVED, CURRENT, LEFT, FAILED = "pinned", "moved", "current", "left", "fa
 class PinJob:
     """What to pin. `values` are pointers to images in files of values, by file.
 
+    `value_globs` are pairs of globs of such files, relative to `root`, and pointers, of which a file may lack some.
     `excepted` are globs of images that are left alone; `follows` says that pinned tags are looked up as well, and
     `pins` that those without a digest get one.
     """
@@ -50,6 +51,8 @@ class PinJob:
     paths: tuple[str, ...]
     exclude: tuple[str, ...]
     values: dict[str, tuple[str, ...]]
+    value_globs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    root: str
     excepted: tuple[str, ...]
     pod_specs: dict[str, str]
     follows: bool
@@ -126,12 +129,29 @@ def _read(job: PinJob, contents: Mapping[str, bytes]) -> tuple[list[_File], list
             continue
         pointers = values.get(os.path.realpath(source.path), ()) if source.path != STDIN else ()
         images = images_in(
-            data, source.path, values=pointers, explicit=source.explicit, pod_specs=job.pod_specs
+            data,
+            source.path,
+            values=pointers,
+            optional_values=_by_glob(source.path, job),
+            explicit=source.explicit,
+            pod_specs=job.pod_specs,
         )
         errors += images.errors
         if images.places:
             files.append(_File(source.path, data, images.places))
     return files, errors
+
+
+def _by_glob(path: str, job: PinJob) -> tuple[str, ...]:
+    if path == STDIN or not job.value_globs:
+        return ()
+    shown = os.path.relpath(os.path.realpath(path), job.root)
+    return tuple(
+        pointer
+        for globs, pointers in job.value_globs
+        if matches_any(shown, globs)
+        for pointer in pointers
+    )
 
 
 async def _resolve(

@@ -76,15 +76,16 @@ def images_in(
     file: str,
     *,
     values: Sequence[str] = (),
+    optional_values: Sequence[str] = (),
     explicit: bool = False,
     pod_specs: dict[str, str] | None = None,
 ) -> ImagesOfFile:
     """Find the images of a file.
 
-    `values` are pointers to images in the file as one of values. What is no manifest, such as a template, has none.
+    `values` are pointers to images in the file as one of values; of `optional_values` it may lack some. What is no manifest, such as a template, has none.
     """
-    if values:
-        return _in_values(data, file, values)
+    if values or optional_values:
+        return _in_values(data, file, values, optional_values)
     places: list[ImagePlace] = []
     loaded = load_documents(data, file)
     is_kustomization = os.path.basename(file) in KUSTOMIZATIONS
@@ -104,11 +105,13 @@ def images_in(
     return ImagesOfFile(tuple(places), content.errors)
 
 
-def _in_values(data: bytes, file: str, pointers: Sequence[str]) -> ImagesOfFile:
+def _in_values(
+    data: bytes, file: str, needed: Sequence[str], optional: Sequence[str]
+) -> ImagesOfFile:
     loaded = load_documents(data, file)
     places = []
     errors = list(loaded.errors)
-    for pointer in pointers:
+    for pointer in dict.fromkeys((*needed, *optional)):
         found = False
         for document in loaded.documents:
             value = resolve(document.value, pointer)
@@ -118,7 +121,7 @@ def _in_values(data: bytes, file: str, pointers: Sequence[str]) -> ImagesOfFile:
             elif value is not None:
                 places.append(_reference(document.index, pointer, value))
                 found = True
-        if not found and not loaded.errors:
+        if not found and pointer in needed and not loaded.errors:
             errors.append(InputError(f"has nothing at {pointer}", file=file, pointer=pointer))
     return ImagesOfFile(tuple(places), tuple(errors))
 

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         exemptions: list[PolicyExemption]
         admission: dict[str, Any]
         workloads: list[dict[str, str]]
+        pin: dict[str, Any]
         customRules: list[dict[str, Any]]
         admissionPolicies: list[str]
         images: list[dict[str, Any]]

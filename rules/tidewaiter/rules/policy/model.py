@@ -177,6 +177,25 @@ class WorkloadKind(_Strict):
     )
 
 
+class PinnedValues(_Strict):
+    """Images in files of values."""
+
+    files: Annotated[list[Text], Field(min_length=1)] = Field(
+        description="Globs of files, as seen from the policy's folder: charts/*/values.yaml."
+    )
+    paths: Annotated[
+        list[Annotated[StrictStr, Field(pattern=r"^(/[^/]+)+$")]], Field(min_length=1)
+    ] = Field(
+        description="JSON pointers of images, as /image: a text, or registry, repository and tag."
+    )
+
+
+class Pin(_Strict):
+    """What `tidewaiter pin` pins beside manifests and kustomizations."""
+
+    values: list[PinnedValues] | None = Field(None, description="Images in Helm values.")
+
+
 class NamedExpression(_Strict):
     """An expression with a name."""
 
@@ -232,6 +251,7 @@ class PolicySpec(_Strict):
     exemptions: list[Exemption] | None = Field(None, description="Permissions to break rules.")
     admission: Admission | None = Field(None, description="How the webhook uses the policy.")
     workloads: list[WorkloadKind] | None = Field(None, description="Further kinds with a pod spec.")
+    pin: Pin | None = Field(None, description="What `tidewaiter pin` pins beside manifests.")
     customRules: list[CustomRule] | None = Field(  # noqa: N815
         None, description="Rules of your own, in CEL."
     )

@@ -264,6 +264,8 @@ _MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (model.PolicySpec, "admission"): model.Admission,
     (model.Admission, "exempt"): model.AdmissionExempt,
     (model.PolicySpec, "workloads"): model.WorkloadKind,
+    (model.PolicySpec, "pin"): model.Pin,
+    (model.Pin, "values"): model.PinnedValues,
     (model.PolicySpec, "customRules"): model.CustomRule,
     (model.CustomRule, "match"): model.Match,
     (model.CustomRule, "variables"): model.NamedExpression,
@@ -428,7 +430,15 @@ def _plain(parsed: model.PolicyFile, line_of: Callable[[str], int]) -> PlainPoli
     spec = parsed.spec
     plain: dict[str, Any] = {"name": parsed.metadata.name}
     stated = spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    for key in ("failOn", "rules", "admission", "workloads", "admissionPolicies", "imageSettings"):
+    for key in (
+        "failOn",
+        "rules",
+        "admission",
+        "workloads",
+        "pin",
+        "admissionPolicies",
+        "imageSettings",
+    ):
         if key in stated:
             plain[key] = stated[key]
     if spec.kubernetesVersion is not None:
