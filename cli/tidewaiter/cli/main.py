@@ -20,6 +20,7 @@ COMMANDS = {
     "pin": "pin images to the digests that their tags have now",
     "scan": "check what is in a cluster, and write reports into it",
     "baseline": "look after the findings that lint leaves out: prune what is fixed",
+    "diff": "show what two trees, policies or versions change in findings",
     "checklist": "answer the release checklist for every service",
     "rules": "list the rules",
     "explain": "say what one rule wants, why, and how to fulfil it",

@@ -45,13 +45,13 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
         f'"exempted": {tally[EXEMPTED]}, "errors": {len(result.errors)}{_held(result)}}},\n'
         ' "findings": '
     )
-    yield from _list(
-        _finding(finding)
+    yield from array(
+        finding_object(finding)
         for finding in result.findings
         if finding.status == VIOLATION or finding.status in show
     )
     yield ',\n "errors": '
-    yield from _list(map(_error, result.errors))
+    yield from array(map(error_object, result.errors))
     yield "}\n"
 
 
@@ -66,7 +66,8 @@ def _held(result: LintResult) -> str:
     return text
 
 
-def _list(items: Iterable[str]) -> Iterator[str]:
+def array(items: Iterable[str]) -> Iterator[str]:
+    """Yield a JSON array, each item on a line of its own."""
     before = "[\n  "
     for item in items:
         yield before
@@ -75,7 +76,8 @@ def _list(items: Iterable[str]) -> Iterator[str]:
     yield "[]" if before[0] == "[" else "]"
 
 
-def _finding(finding: LintFinding) -> str:
+def finding_object(finding: LintFinding) -> str:
+    """Return one finding as a JSON object."""
     return (
         f'{{"rule": {_string(finding.rule)}, "severity": {_string(finding.severity)}, '
         f'"status": {_string(finding.status)}, "message": {_string(finding.message)}, '
@@ -117,7 +119,8 @@ def _exemption(finding: LintFinding) -> str:
 _EXEMPTION = ("source", "reason", "expires")
 
 
-def _error(error: LintError) -> str:
+def error_object(error: LintError) -> str:
+    """Return one error as a JSON object."""
     return (
         f'{{"file": {_string(error.file)}, "line": {_number(error.line)}, '
         f'"column": {_number(error.column)}, "message": {_string(error.message)}}}'

@@ -51,6 +51,6 @@ def _tell_deleted(names: Sequence[str], ref: str) -> None:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     print(
         f"deleted since {ref}: {', '.join(names[:_NAMED])}{more}. What unchanged objects lose by that is not "
-        f"among the findings.",
+        f"among the findings; `tidewaiter diff {ref}: .` shows it.",
         file=sys.stderr,
     )
