@@ -78,9 +78,9 @@ def _application(name: str, namespace: str, number: int) -> Iterator[tuple[str, 
         ]
         yield f"{core}/pods", pod
     ports = [{"port": 80, "targetPort": "http"}]
-    service = _object(
-        "v1", "Service", name, namespace, spec={"selector": {"app": name}, "ports": ports}
-    )
+    # Headless: the API server of the tests has few addresses to give.
+    front = {"selector": {"app": name}, "ports": ports, "clusterIP": "None"}
+    service = _object("v1", "Service", name, namespace, spec=front)
     yield f"{core}/services", service
     yield f"{core}/configmaps", _object("v1", "ConfigMap", name, namespace, data={"a": "b" * 2000})
     yield f"{core}/secrets", _object("v1", "Secret", name, namespace, data={"tls.key": "c2VjcmV0"})

@@ -24,7 +24,8 @@ SOURCE = "tidewaiter"
 NAME = "tidewaiter"
 RESULT_LIMIT = 500
 """Results in one object: some hundred kilobytes."""
-_SEVERITIES = {"error": "high", "warning": "medium", "info": "low"}
+SEVERITY_NAMES = {"error": "high", "warning": "medium", "info": "low"}
+"""Those that every published version of the definitions accepts."""
 _TEXT_LIMIT = 1000
 
 
@@ -98,10 +99,10 @@ def _result(entry: Entry, timestamp: int | None) -> Plain:
         "source": SOURCE,
         "policy": entry.rule,
         "category": entry.category,
-        "severity": _SEVERITIES[entry.severity],
+        "severity": SEVERITY_NAMES[entry.severity],
         "result": outcome(entry.status, entry.severity),
         "scored": entry.status == VIOLATION and entry.severity == "error",
-        "message": _short(entry.message),
+        "message": short(entry.message),
     }
     if entry.kind:
         reference = {"apiVersion": entry.api_version, "kind": entry.kind, "name": entry.name}
@@ -110,7 +111,7 @@ def _result(entry: Entry, timestamp: int | None) -> Plain:
         if entry.uid:
             reference["uid"] = entry.uid
         result["resources"] = [reference]
-    properties = {key: _short(value) for key, value in entry.properties.items() if value}
+    properties = {key: short(value) for key, value in entry.properties.items() if value}
     if properties:
         result["properties"] = properties
     if timestamp is not None:
@@ -127,5 +128,6 @@ def outcome(status: str, severity: str) -> str:
     return "fail" if severity == "error" else "warn"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text as long as a report should hold."""
     return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"

@@ -75,6 +75,7 @@ def _loop_factory() -> Callable[[], AbstractEventLoop] | None:
 async def _run(settings: Settings) -> None:
     from tidewaiter.webhook.app import Application
     from tidewaiter.webhook.audit_log import AuditLog
+    from tidewaiter.webhook.background_audit import open_background_audit
     from tidewaiter.webhook.certificates import Certificates
     from tidewaiter.webhook.inventory_source import open_inventory, own_namespace
     from tidewaiter.webhook.log import logger
@@ -96,7 +97,8 @@ async def _run(settings: Settings) -> None:
     )
     tracer = tracer_from_environment()
     audit_log = AuditLog(settings, metrics)
-    serving = Serving(settings, metrics, policy.source, policy, audit_log, tracer)
+    audit = open_background_audit(settings, lambda: policy.current.policy.plain, metrics)
+    serving = Serving(settings, metrics, policy.source, policy, audit_log, tracer, audit)
     if certificates is None:
         logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
     try:

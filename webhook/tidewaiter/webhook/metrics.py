@@ -149,6 +149,30 @@ class Metrics:
             "Decisions whose line was given up, because the log could not be written.",
         )
         self.audit_waiting = gauge("audit_log_waiting", "Lines not yet written to the audit log.")
+        self.background_audits = counter(
+            "background_audits_total",
+            "Audits of the cluster by this replica, by whether everything could be read and written.",
+            "result",
+        )
+        self.background_audit_leader = gauge(
+            "background_audit_leader", "Whether this replica is the one that audits the cluster."
+        )
+        self.background_audit_findings = gauge(
+            "background_audit_findings",
+            "Findings of the last audit, by rule and severity, or status where they are no violations.",
+            "rule",
+            "severity",
+        )
+        self.background_audit_objects = gauge(
+            "background_audit_objects", "Objects that the last audit judged."
+        )
+        self.background_audit_seconds = gauge(
+            "background_audit_seconds", "Time that the last audit took."
+        )
+        self.background_audit_success = gauge(
+            "background_audit_success_timestamp_seconds",
+            "When an audit last ended with everything read and written.",
+        )
         self._kinds = _known_kinds()
         self._begin_at_zero()
 
@@ -196,6 +220,8 @@ class Metrics:
         for result in ("success", "failure"):
             self.policy_reloads.labels(result)
             self.certificate_reloads.labels(result)
+        for result in ("complete", "incomplete"):
+            self.background_audits.labels(result)
 
 
 def _known_kinds() -> frozenset[str]:

@@ -90,6 +90,8 @@ class Server:
             ("the reading of changed files", self._follow_files()),
             ("the inventory", self._serving.inventory.run()),
         ]
+        if self._serving.background_audit is not None:
+            parts.append(("the background audit", self._serving.background_audit.run()))
         if self._renewal is not None:
             parts.append(("the renewal of certificates", self._renewal.run()))
         tasks = [asyncio.create_task(_surely(what, coroutine)) for what, coroutine in parts]

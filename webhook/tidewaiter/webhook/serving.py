@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tidewaiter.webhook.audit_log import AuditLog
+    from tidewaiter.webhook.background_audit import BackgroundAudit
     from tidewaiter.webhook.decision import Decision
     from tidewaiter.webhook.inventory_source import InventorySource
     from tidewaiter.webhook.metrics import Metrics
@@ -30,6 +31,7 @@ class Serving:
         policy: PolicyWatch,
         audit_log: AuditLog,
         tracer: Tracer | None,
+        background_audit: BackgroundAudit | None = None,
     ) -> None:
         """Hold the parts."""
         self.settings = settings
@@ -38,6 +40,7 @@ class Serving:
         self.policy = policy
         self.audit_log = audit_log
         self.tracer = tracer
+        self.background_audit = background_audit
         self.draining = False
         self._day = -1
         self._today = ""

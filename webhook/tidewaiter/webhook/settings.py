@@ -44,6 +44,8 @@ class Settings:
     inventory: str = CLUSTER
     kubeconfig: str = ""
     max_inventory_age: float = 600.0
+    background_audit: float = 3600.0
+    """Time between two audits of the cluster; there are none without one."""
     audit_log: str = STDOUT
     """`-` for stdout, `none`, or a file."""
     audit_log_size: int = 100 * 2**20
@@ -129,6 +131,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="10m",
         help="when the cluster has not been heard of for so long, what is missing from the inventory is unknown; "
         "0: never (default: %(default)s)",
+    )
+    add(
+        "--background-audit",
+        metavar="DURATION",
+        default="1h",
+        help="how often one of the replicas judges what is in the cluster and writes reports into it; 0: never "
+        "(default: %(default)s)",
     )
     add(
         "--audit-log",
@@ -240,6 +249,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         inventory=arguments.inventory,
         kubeconfig=arguments.kubeconfig or "",
         max_inventory_age=_seconds("--max-inventory-age", arguments.max_inventory_age),
+        background_audit=_seconds("--background-audit", arguments.background_audit),
         audit_log=arguments.audit_log,
         audit_log_size=_size("--audit-log-size", arguments.audit_log_size, least=4096),
         audit_log_files=_number("--audit-log-files", arguments.audit_log_files),

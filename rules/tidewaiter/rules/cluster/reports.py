@@ -19,14 +19,16 @@ import orjson
 
 from tidewaiter.rules.cluster.client import METADATA_ONLY, Refused
 from tidewaiter.rules.errors import ClusterError
-from tidewaiter.rules.finding import EXEMPTED, SEVERITIES, UNKNOWN
+from tidewaiter.rules.finding import SEVERITIES, VIOLATION
+from tidewaiter.rules.manifest.resource import kind_id
+from tidewaiter.rules.policy_report import SEVERITY_NAMES, outcome, short
 from tidewaiter.rules.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tidewaiter.rules.cluster.client import Client
-    from tidewaiter.rules.cluster.discovery import ApiResource
+    from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
     from tidewaiter.rules.cluster.scan import Scan
     from tidewaiter.rules.finding import Finding
     from tidewaiter.rules.manifest.resource import Resource
@@ -48,8 +50,6 @@ MOST_BYTES = 1_000_000
 _WRITERS = 8
 _UNCHECKED = {"fieldValidation": "Ignore"}
 """A field that some version of the definitions lacks is dropped without a word."""
-_SEVERITIES = {"error": "high", "warning": "medium", "info": "low"}
-"""Those that every published version of the definitions accepts."""
 
 
 @record
@@ -86,12 +86,7 @@ async def write_reports(
     `namespaces` are those that the scan was restricted to: the reports of others stay. So do those on kinds that
     could not be read. Raises ClusterError where the cluster serves no reports.
     """
-    served = [
-        (form, kind)
-        for form in FORMS
-        for kind in (form.namespaced, form.cluster_wide)
-        if scan.discovery.find(f"{kind}.{form.api_version.partition('/')[0]}", form.api_version)
-    ]
+    served = _served(scan.discovery)
     if not served:
         raise ClusterError(
             "the cluster serves no reports: install the CustomResourceDefinitions of wgpolicyk8s.io/v1alpha2 "
@@ -99,13 +94,23 @@ async def write_reports(
         )
     written = Written()
     for form, kind in served:
-        resource = scan.discovery.find(
-            f"{kind}.{form.api_version.partition('/')[0]}", form.api_version
-        )
-        if resource is not None:
-            reports = _reports(scan, policy, form, now, namespaced=resource.namespaced)
-            await _write(client, resource, reports, scan, namespaces, written)
+        reports = _reports(scan, policy, form, now, namespaced=kind.namespaced)
+        await _write(client, kind, reports, scan, namespaces, written)
     return written
+
+
+def serves_reports(discovery: Discovery) -> bool:
+    """Say whether a cluster has the definitions of reports, in one form at least."""
+    return bool(_served(discovery))
+
+
+def _served(discovery: Discovery) -> list[tuple[Form, ApiResource]]:
+    kinds = [
+        (form, discovery.find(kind_id(form.api_version, kind), form.api_version))
+        for form in FORMS
+        for kind in (form.namespaced, form.cluster_wide)
+    ]
+    return [(form, kind) for form, kind in kinds if kind is not None]
 
 
 def _reports(
@@ -171,25 +176,22 @@ def _report(
 
 def _result(finding: Finding, policy: Policy) -> dict[str, Any]:
     entry = policy.entries.get(finding.rule)
-    properties = {"pointer": finding.pointer, "status": finding.status}
-    if finding.container is not None:
-        properties["container"] = finding.container
-    if finding.exemption is not None:
-        properties["exemption"] = finding.exemption.reason
-    properties["remediation"] = finding.remediation.partition("\n")[0]
-    result = "fail" if finding.severity == "error" else "warn"
-    if finding.status in {UNKNOWN, EXEMPTED}:
-        result = "error" if finding.status == UNKNOWN else "skip"
+    properties = {
+        "pointer": finding.pointer,
+        "container": finding.container or "",
+        "remedy": finding.remediation.partition("\n")[0],
+        "exemption": finding.exemption.reason if finding.exemption is not None else "",
+    }
     return {
         "source": MANAGER,
         "policy": policy.plain.get("name") or "default",
         "rule": finding.rule,
         "category": entry.section if entry is not None else "",
-        "severity": _SEVERITIES[finding.severity],
-        "result": result,
-        "scored": finding.severity == "error",
-        "message": finding.message,
-        "properties": properties,
+        "severity": SEVERITY_NAMES[finding.severity],
+        "result": outcome(finding.status, finding.severity),
+        "scored": finding.status == VIOLATION and finding.severity == "error",
+        "message": short(finding.message),
+        "properties": {key: short(value) for key, value in properties.items() if value},
     }
 
 

@@ -1,0 +1,80 @@
+"""A scan in a process of its own, for a server that must not wait for it: `python -m` this module.
+
+It reads a job, one line of JSON, from standard input, and prints the outcome as one line. It takes only the processor
+time that nobody else wants. When standard input ends the one who asked has gone, and so it goes too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tidewaiter.rules.cluster.client import open_client
+from tidewaiter.rules.cluster.reports import serves_reports, write_reports
+from tidewaiter.rules.cluster.scan import policy_for, scan
+from tidewaiter.rules.errors import TidewaiterError
+from tidewaiter.rules.finding import VIOLATION
+
+if TYPE_CHECKING:
+    from tidewaiter.rules.cluster.scan import Scan
+
+_NICENESS = 10
+
+
+def main() -> None:
+    """Do one job; what keeps it from being done is in the outcome's errors."""
+    os.nice(_NICENESS)
+    job = orjson.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    gc.disable()
+    start = time.monotonic()
+    try:
+        outcome = asyncio.run(_run(job))
+    except TidewaiterError as error:
+        outcome = {"errors": [str(error)]}
+    outcome["seconds"] = time.monotonic() - start
+    sys.stdout.buffer.write(orjson.dumps(outcome) + b"\n")
+
+
+def _end_with_standard_input() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(1)
+
+
+async def _run(job: dict[str, Any]) -> dict[str, Any]:
+    async with open_client(job["kubeconfig"], job["context"]) as client:
+        policy = await policy_for(client, job["policy"])
+        found = await scan(client, policy, today=time.strftime("%Y-%m-%d", time.gmtime()))
+        errors = [str(each) for each in found.errors]
+        outcome: dict[str, Any] = {"objects": found.resources, "reports": None}
+        if serves_reports(found.discovery):
+            written = await write_reports(client, found, policy, now=int(time.time()))
+            errors += [str(each) for each in written.errors]
+            outcome["reports"] = {
+                "applied": written.applied,
+                "unchanged": written.unchanged,
+                "removed": written.removed,
+            }
+        return {**outcome, "errors": errors, "findings": _counted(found)}
+
+
+def _counted(found: Scan) -> list[tuple[str, str, int]]:
+    """Return rule, severity (or status, for what is no violation) and number."""
+    tally = Counter(
+        (each.rule, each.severity if each.status == VIOLATION else each.status)
+        for each in found.all_findings()
+    )
+    return [(*key, count) for key, count in sorted(tally.items())]
+
+
+if __name__ == "__main__":
+    main()
