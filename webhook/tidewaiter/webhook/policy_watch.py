@@ -125,7 +125,7 @@ class PolicyWatch:
             plain.get("name") or "default",
             policy_hash,
             Reviewer(policy, inventory, policy_hash=policy_hash, own_namespace=self._own_namespace),
-            ImageReviewer(policy, policy_hash=policy_hash),
+            ImageReviewer(policy, policy_hash=policy_hash, own_namespace=self._own_namespace),
         )
 
     def _look(self) -> tuple[tuple[str, int, int, int], ...]:
