@@ -228,11 +228,14 @@ def kept(
 
 
 def without_secrets(obj: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of an object without the credentials that kinds kept whole may have."""
+    """Return what is kept of an object without the credentials that kinds kept whole may have.
+
+    Nor has it the record of a pod template, which says something in this process only.
+    """
     kind = text(obj.get("kind"))
     if kind in {"Secret", "ConfigMap"} and "/" not in text(obj.get("apiVersion")):
         return kept(obj) or {}
-    return {key: _masked(key, value) for key, value in obj.items()}
+    return {key: _masked(key, value) for key, value in obj.items() if key != RECORD}
 
 
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ _WORKLOADS = "(workloads)"
 _KINDS = "(kinds)"
 _MOST_ANSWERS = 10_000
 """So many results of `once` are remembered; beyond them all are computed anew."""
-_READY_BYTES = 3_000_000
+_READY_BYTES = 5_000_000
 """So much JSON is kept as Python values too, up to twice; these take about ten times the memory."""
 
 
@@ -118,7 +118,8 @@ class LiveInventory(Inventory):
         if kind is None:
             kind = self._kinds[intern(resource.kind_id)] = _Kind()
         place = intern(namespace_of(resource)), resource.name
-        content = orjson.dumps(resource.object)
+        # A copy has its own size; what orjson returns keeps the room that it grew into.
+        content = bytes(memoryview(orjson.dumps(resource.object)))
         old = kind.get(place)
         if old != content:
             self._set(kind, resource.kind_id, place, old, content, resource)

@@ -46,6 +46,8 @@ _WATCH_SECONDS = 280.0
 """After this time, and up to a quarter more, the server is asked to end a watch, so that they spread."""
 _IDLE_SECONDS = 150.0
 """Without even a bookmark, which come once a minute, a connection counts as lost."""
+_SILENT_SECONDS = 60.0
+"""The same for kinds of which no bookmarks come: the end of each watch is the sign of life."""
 _STEADY_SECONDS = 60.0
 _SLOW_RETRY = 60.0
 """Between attempts at what the server refuses, and lists of what it cannot watch."""
@@ -114,6 +116,8 @@ class _Followed:
     missing: bool = False
     """The server has said that there is no such kind."""
     connected: bool = False
+    silent: bool = False
+    """The server sends no bookmarks, so that a watch says nothing where nothing happens."""
     heard: float | None = None
     restarts: int = 0
     lists: int = 0
@@ -144,13 +148,14 @@ class Follower:
         self._changed = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._discovered = False
+        self._synced = False
         self._error = ""
         self._pauses: Iterator[float] = iter(())
 
     @property
     def synced(self) -> bool:
         """Whether everything has been read once, but for what cannot be."""
-        return self._inventory.complete
+        return self._synced
 
     def state(self) -> FollowState:
         """Say how far the cluster is known, by kind."""
@@ -261,11 +266,11 @@ class Follower:
 
     def _check_synced(self) -> None:
         if (
-            not self._inventory.complete
+            not self._synced
             and self._discovered
             and all(each.settled for each in self._followed.values())
         ):
-            self._inventory.complete = True
+            self._synced = self._inventory.complete = True
             # What was read stays, and looking through it for garbage would hold up reviews.
             gc.collect()
             gc.freeze()
@@ -362,8 +367,9 @@ class Follower:
             await asyncio.sleep(_SLOW_RETRY)
             followed.version = ""
             return True
-        seconds = _WATCH_SECONDS * random.uniform(1.0, 1.25)  # noqa: S311
-        start = time.monotonic()
+        seconds = _SILENT_SECONDS if followed.silent else _WATCH_SECONDS
+        seconds *= random.uniform(1.0, 1.25)  # noqa: S311
+        start = heard = time.monotonic()
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -376,17 +382,16 @@ class Follower:
             async for line in lines:
                 if line:
                     self._take_event(followed, line)
-        except ClusterError as error:
-            if (
-                not isinstance(error, Refused)
-                or error.status != _GONE
-                or followed.heard is not None
-            ):
-                followed.restarts += 1
+                    heard = time.monotonic()
+        except ClusterError:
+            followed.restarts += 1
+            followed.silent |= time.monotonic() - heard >= _IDLE_SECONDS
             raise
         finally:
             await lines.aclose()  # type: ignore[attr-defined]
         in_order = time.monotonic() - start > 1.0
+        if in_order:
+            followed.heard = time.monotonic()
         followed.restarts += not in_order
         return in_order
 
