@@ -81,8 +81,7 @@ def entry(authorities: str, more: str = "") -> str:
         (
             entry("{static: pass}", ", attestations: [{type: slsa}]"),
             (
-                "5:79: type: 'slsa' is neither a URI nor one of slsaprovenance, slsaprovenance02, "
-                "slsaprovenance1, spdx, spdxjson, cyclonedx, vuln, openvex, link, custom"
+                "5:79: type: 'slsa' is neither a URI nor one of custom, cyclonedx, link, openvex, slsaprovenance, slsaprovenance02, slsaprovenance1, spdx, spdxjson, vuln"
             ),
         ),
         (

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tidewaiter.rules import engine
 from tidewaiter.rules.filled_in import ASKED_TWICE, certain
 from tidewaiter.rules.finding import EXEMPTED, Report
+from tidewaiter.rules.image_answers import images_of
 from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.live_inventory import LiveInventory
 from tidewaiter.rules.manifest.as_written import as_written, written_forms
@@ -104,6 +105,20 @@ class Reviewer:
             return self._passed(subject, "passed", "the object is being deleted")
         return self._of_object(request, today, out_of_time)
 
+    def images(self, request: AdmissionRequest) -> list[str]:
+        """Return the images that must have been asked about before the request is reviewed."""
+        subject = request.subject
+        if (
+            self.policy.images is None
+            or request.object is None
+            or subject.operation not in {"CREATE", "UPDATE"}
+            or subject.subresource not in {"", _EPHEMERAL, _RESIZE}
+            or self._exempt.reason(request)
+            or is_letting_go(request)
+        ):
+            return []
+        return images_of([self._resource(request, request.object)])
+
     def undecided(self, request: AdmissionRequest, reason: str) -> Decision:
         """Return the decision where no verdict can be made; the policy's `onTimeout` says which.
 
@@ -130,7 +145,13 @@ class Reviewer:
         elif any(effect != "none" for _, effect in weighed):
             of_template = made(resource, subject, self._live)
             if of_template is not None:
-                weighed = [each for each in weighed if not of_template.has_in_template(each[0])]
+                # The template's images may have been let in before they had to be signed.
+                weighed = [
+                    each
+                    for each in weighed
+                    if self.policy.entries[each[0].rule].needs_images
+                    or not of_template.has_in_template(each[0])
+                ]
         kept: list[Finding] = []
         if (
             self._admission.ratchet

@@ -4,13 +4,14 @@ Two findings are the same where the rule, the container, the field and the value
 pointer, in which an entry of a list goes by its name and not by its place; that of a pod stands for that of its
 template. Of a value that is a mapping or a list, such as a container that lacks a probe, the message decides, as
 what lies beside the missing field may change. An image is the same where its repository is: a new tag or digest
-is what a release changes. Each finding answers for one other.
+is what a release changes, and what signatures are for: to them another digest is another image. Each finding answers for one other.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidewaiter.rules.catalogue import entries
 from tidewaiter.rules.finding import SEVERITIES, UNKNOWN
 from tidewaiter.rules.manifest.fields import resolve
 from tidewaiter.rules.manifest.image import InvalidImage, parse_image
@@ -63,7 +64,9 @@ def _has_same_value(new: Finding, old: Finding) -> bool:
     before = resolve(old.resource.object, old.pointer)
     if isinstance(value, dict | list) or isinstance(before, dict | list):
         return _message(new, new.resource) == _message(old, old.resource)
-    if isinstance(value, str) and isinstance(before, str) and new.pointer.endswith(_IMAGE):
+    entry = entries().get(new.rule)
+    is_image = new.pointer.endswith(_IMAGE) and not (entry is not None and entry.needs_images)
+    if isinstance(value, str) and isinstance(before, str) and is_image:
         return _repository(value) == _repository(before)
     return type(value) is type(before) and bool(value == before)
 

@@ -77,6 +77,7 @@ async def _run(settings: Settings) -> None:
     from tidewaiter.webhook.audit_log import AuditLog
     from tidewaiter.webhook.background_audit import open_background_audit
     from tidewaiter.webhook.certificates import Certificates
+    from tidewaiter.webhook.images import Images
     from tidewaiter.webhook.inventory_source import open_inventory, own_namespace
     from tidewaiter.webhook.log import logger
     from tidewaiter.webhook.metrics import Metrics
@@ -97,13 +98,15 @@ async def _run(settings: Settings) -> None:
     )
     tracer = tracer_from_environment()
     audit_log = AuditLog(settings, metrics)
+    images = Images(settings)
     audit = open_background_audit(settings, lambda: policy.current.policy.plain, metrics)
-    serving = Serving(settings, metrics, policy.source, policy, audit_log, tracer, audit)
+    serving = Serving(settings, metrics, policy.source, policy, audit_log, tracer, images, audit)
     if certificates is None:
         logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
     try:
         await Server(serving, Application(serving), certificates, renewal).run()
     finally:
+        await images.aclose()
         audit_log.close()
         if renewal is not None:
             await renewal.close()

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from tidewaiter.rules.errors import TidewaiterError
 from tidewaiter.rules.policy.compiled import Policy
 from tidewaiter.rules.policy.file import load_policy, policy_warnings
+from tidewaiter.rules.policy.image_authorities import named_files
 from tidewaiter.rules.record import record
 from tidewaiter.webhook.admission import Reviewer
 from tidewaiter.webhook.image_policy import ImageReviewer
+from tidewaiter.webhook.images import check_images
 from tidewaiter.webhook.log import logger
 
 if TYPE_CHECKING:
@@ -111,9 +113,11 @@ class PolicyWatch:
         plain: PlainPolicy = load_policy(self._path, use_cache=False) if self._path else {}
         for warning in policy_warnings(plain):
             logger.warning("%s: %s", self._path, warning)
-        self._named = tuple(plain.get("admissionPolicies", ()))
+        self._named = (*plain.get("admissionPolicies", ()), *named_files(plain.get("images", ())))
         policy = Policy(plain)
         _prepare(policy)
+        if policy.images is not None:
+            check_images(policy.images, policy.file)
         return plain, policy
 
     def _made(self, plain: PlainPolicy, policy: Policy) -> LoadedPolicy:

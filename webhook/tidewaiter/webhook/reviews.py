@@ -20,7 +20,7 @@ from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 
     from tidewaiter.webhook.admission import AdmissionRequest
     from tidewaiter.webhook.decision import Decision
@@ -86,7 +86,7 @@ class Reviews:
             body = await self._body(scope, receive)
             timeout = _timeout(scope["query_string"])
             loaded = serving.policy.current
-            decision, response = self._decide(gate, body, loaded, began, timeout)
+            decision, response = await self._decide(gate, body, loaded, began, timeout)
         except Refusal as refusal:
             serving.metrics.refused.labels(refusal.reason).inc()
             await _refuse(refusal, receive, send)
@@ -146,11 +146,11 @@ class Reviews:
             self._buffered -= size
         return b"".join(parts)
 
-    def _decide(
-        self, gate: str, body: bytes, loaded: LoadedPolicy, began: float, timeout: float
+    async def _decide(
+        self, gate: str, body: bytes, loaded: LoadedPolicy, began: float, patience: float
     ) -> tuple[Decision, bytes]:
         """Return the decision and the bytes of its answer. Raises Refusal for what is no review."""
-        deadline = began + timeout - min(timeout * MARGIN, _LARGEST_MARGIN)
+        deadline = began + patience - min(patience * MARGIN, _LARGEST_MARGIN)
 
         def out_of_time() -> bool:
             return time.monotonic() > deadline
@@ -164,6 +164,7 @@ class Reviews:
             if gate == VALIDATE:
                 request = parse_review(payload)
                 try:
+                    await self._ask(loaded, loaded.reviewer.images(request), deadline)
                     decision = loaded.reviewer.review(request, today=today, out_of_time=out_of_time)
                 except Exception as error:  # noqa: BLE001 - whatever a defect is, the API server gets an answer
                     _report_defect(error)
@@ -171,6 +172,7 @@ class Reviews:
                 return decision, orjson.dumps(answer(decision))
             image_request = parse_image_review(payload)
             try:
+                await self._ask(loaded, image_request.images, deadline)
                 decision = loaded.image_reviewer.review(
                     image_request, today=today, out_of_time=out_of_time
                 )
@@ -180,6 +182,16 @@ class Reviews:
             return decision, orjson.dumps(image_answer(decision))
         except BadReview as bad:
             raise Refusal(bad.status, "review", bad.message) from None
+
+    async def _ask(self, loaded: LoadedPolicy, images: Sequence[str], deadline: float) -> None:
+        """Find out about images, and leave the answers where the review that follows at once reads them."""
+        facts = loaded.policy.images
+        if facts is None:
+            return
+        left = deadline - time.monotonic()
+        answers = await self._serving.images.find_out(facts, images, left) if images else {}
+        # No await between here and the review: another request would put its own answers there.
+        facts.answers = answers
 
     def _too_large(self) -> Refusal:
         return Refusal(413, "too_large", f"a request has at most {self._max_body} bytes")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.audit_log import AuditLog
     from tidewaiter.webhook.background_audit import BackgroundAudit
     from tidewaiter.webhook.decision import Decision
+    from tidewaiter.webhook.images import Images
     from tidewaiter.webhook.inventory_source import InventorySource
     from tidewaiter.webhook.metrics import Metrics
     from tidewaiter.webhook.policy_watch import LoadedPolicy, PolicyWatch
@@ -31,6 +32,7 @@ class Serving:
         policy: PolicyWatch,
         audit_log: AuditLog,
         tracer: Tracer | None,
+        images: Images,
         background_audit: BackgroundAudit | None = None,
     ) -> None:
         """Hold the parts."""
@@ -40,6 +42,7 @@ class Serving:
         self.policy = policy
         self.audit_log = audit_log
         self.tracer = tracer
+        self.images = images
         self.background_audit = background_audit
         self.draining = False
         self._day = -1

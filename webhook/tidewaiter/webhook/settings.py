@@ -50,6 +50,9 @@ class Settings:
     """`-` for stdout, `none`, or a file."""
     audit_log_size: int = 100 * 2**20
     audit_log_files: int = 10
+    verdicts: str = "sqlite"
+    """Where verdicts on images are kept: memory, sqlite[:PATH] or valkey://HOST:PORT/N."""
+    verdicts_secret: str = ""
     max_body: int = 8 * 2**20
     """Both versions of an object stand in a review, of 3 MiB each at most by the API server's own limit on bodies."""
     read_timeout: float = 10.0
@@ -157,6 +160,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=str(default.audit_log_files),
         help="files kept, the current one included (default: %(default)s)",
     )
+    add(
+        "--verdicts",
+        metavar="PLACE",
+        default=default.verdicts,
+        help="where verdicts on images are kept: memory, sqlite[:PATH] or valkey://HOST:PORT/N "
+        "(default: %(default)s)",
+    )
+    add(
+        "--verdicts-secret",
+        metavar="FILE",
+        help="file with the secret that replicas seal shared verdicts by",
+    )
     add("--max-body", metavar="SIZE", default="8Mi", help="largest request (default: %(default)s)")
     add(
         "--read-timeout",
@@ -253,6 +268,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         audit_log=arguments.audit_log,
         audit_log_size=_size("--audit-log-size", arguments.audit_log_size, least=4096),
         audit_log_files=_number("--audit-log-files", arguments.audit_log_files),
+        verdicts=arguments.verdicts,
+        verdicts_secret=_secret(arguments.verdicts_secret),
         max_body=_size("--max-body", arguments.max_body, least=1024),
         read_timeout=_seconds("--read-timeout", arguments.read_timeout, least=0.1),
         idle_timeout=_seconds("--idle-timeout", arguments.idle_timeout, least=1),
@@ -279,6 +296,13 @@ def _service(arguments: argparse.Namespace, own_secret: str) -> tuple[str, str]:
         msg = "--own-certificate needs --webhook-configuration NAME: nobody else would trust it"
         raise InputError(msg)
     return name, namespace
+
+
+def _secret(file: str | None) -> str:
+    """Return the secret in a file. Raises InputError where it cannot be read."""
+    from tidewaiter.rules.loading.sources import read_file
+
+    return read_file(file).decode("utf-8", "replace").strip() if file else ""
 
 
 def _policy(stated: str | None) -> str:

@@ -30,12 +30,14 @@ def image_verification(policy: Policy, *, use_cache: bool) -> FindOut:
             "the policy has no section images, by which images could be verified", file=policy.file
         )
     try:
-        from tidewaiter.rules.signatures import find_out as _  # noqa: F401
+        from tidewaiter.rules.signatures.check_section import check_section
+        from tidewaiter.rules.signatures.find_out import ImageVerifier  # noqa: F401
     except ImportError as error:
         msg = (
             f"verifying images needs the extra: pip install 'tidewaiter[signatures]' ({error.name})"
         )
         raise InputError(msg) from None
+    check_section(facts, policy.file)
 
     def find(images: list[str]) -> Mapping[str, ImageAnswer]:
         import asyncio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
 
@@ -33,3 +33,14 @@ def materials_of(authority: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     if "intermediates" in authority.get("certificate", {}):
         yield authority["certificate"]["intermediates"]
     yield from authority.get("timestamp", ())
+
+
+def named_files(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the files that entries read keys, certificates and trust roots from."""
+    return [
+        material["file"]
+        for entry in entries
+        for authority in signing_parts(entry)
+        for material in materials_of(authority)
+        if "file" in material
+    ]

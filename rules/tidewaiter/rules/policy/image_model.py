@@ -20,28 +20,12 @@ from pydantic_core import PydanticCustomError
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
 from tidewaiter.rules.policy.image_patterns import pattern_problem
-from tidewaiter.rules.signatures.authority import CLAIMS, TextMatch
+from tidewaiter.rules.signatures.authority import CLAIMS, PREDICATE_TYPES, TextMatch
 
 Text = Annotated[StrictStr, Field(min_length=1)]
 
 AUTHORITIES = ("key", "certificate", "keyless", "static")
 COMBINATIONS = ("anyOf", "allOf", "atLeast")
-PREDICATE_TYPES = {
-    "slsaprovenance": "https://slsa.dev/provenance/v0.2",
-    "slsaprovenance02": "https://slsa.dev/provenance/v0.2",
-    "slsaprovenance1": "https://slsa.dev/provenance/v1",
-    "spdx": "https://spdx.dev/Document",
-    "spdxjson": "https://spdx.dev/Document",
-    "cyclonedx": "https://cyclonedx.org/bom",
-    "vuln": "https://cosign.sigstore.dev/attestation/vuln/v1",
-    "openvex": "https://openvex.dev/ns",
-    "link": "https://in-toto.io/Link/v1",
-    "custom": "https://cosign.sigstore.dev/attestation/v1",
-}
-"""Short names of predicate types, as cosign's option `--type` has them.
-
-https://github.com/sigstore/cosign/blob/main/specs/ATTESTATION_SPEC.md
-"""
 
 
 def _image_pattern(value: str) -> str:
@@ -333,6 +317,9 @@ class ImageEntry(_Strict):
         None,
         description="Whether the repository that was signed must be the one that is pulled from; a "
         "mirror breaks that. Default: false.",
+    )
+    signatureRepository: Text | None = Field(  # noqa: N815
+        None, description="Where signatures and attestations are, if not beside the image."
     )
     onUnreachable: Literal["deny", "warn", "allow"] | None = Field(  # noqa: N815
         None,

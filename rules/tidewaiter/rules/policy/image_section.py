@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.loading.sources import read_file
-from tidewaiter.rules.policy.image_model import PREDICATE_TYPES
+from tidewaiter.rules.signatures.authority import PREDICATE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -63,6 +63,7 @@ def signature_requirement(entry: Mapping[str, Any], materials: Materials) -> Ima
         annotations=tuple(entry.get("annotations", {}).items()),
         target=entry.get("target", "index"),
         same_reference=entry.get("sameReference", False),
+        signature_repository=entry.get("signatureRepository", ""),
     )
 
 
@@ -76,6 +77,7 @@ def attestation_requirement(
             _attestation(row, entry, materials, now) for row in entry.get("attestations", ())
         ),
         target=entry.get("target", "index"),
+        signature_repository=entry.get("signatureRepository", ""),
     )
 
 

@@ -1,0 +1,46 @@
+"""Reading every key, certificate and trust root of a policy before any image is asked about."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tidewaiter.rules.errors import InputError, PolicyError
+from tidewaiter.rules.policy.image_authorities import signing_parts
+from tidewaiter.rules.signatures.material import check_certificates, check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from tidewaiter.rules.policy.images import ImageFacts
+
+
+def check_section(facts: ImageFacts, file: str) -> None:
+    """Raise PolicyError for the materials that cannot be verified by, all of them in one message."""
+    found = [
+        f"images[{index}]: {mistake}"
+        for index, entry in enumerate(facts.entries)
+        for part in signing_parts(entry)
+        for mistake in _mistakes(part)
+    ]
+    if found:
+        raise PolicyError("\n".join(dict.fromkeys(found)), file=file)
+
+
+def _mistakes(part: Mapping[str, Any]) -> Iterator[str]:
+    certificate = part.get("certificate", {})
+    rows = [("key", part.get("key")), ("certificate", certificate or None)]
+    rows.append(("certificate", certificate.get("intermediates")))
+    rows += [("certificate", each) for each in part.get("timestamp", ())]
+    for kind, row in rows:
+        if row is None or "data" not in row:
+            continue
+        named = row.get("file", "")
+        try:
+            (check_key if kind == "key" else check_certificates)(row["data"], named)
+        except InputError as error:
+            yield f"{named}: {error.message}" if named else error.message
+    root = part.get("trustedRoot", {})
+    if "data" in root and not json.loads(root["data"]).get("tlogs"):
+        yield f"{root.get('file', 'the trust root')} names no transparency log"
