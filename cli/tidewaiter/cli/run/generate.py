@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from tidewaiter.cli.run.known import known_objects
 from tidewaiter.cli.run.lint import is_set
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.fixes import objects
@@ -20,6 +21,7 @@ from tidewaiter.rules.loading.documents import load_documents
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import STDIN, discover, read_file
 from tidewaiter.rules.manifest.fields import dig, sequence, text
+from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.policy.compiled import Policy
 from tidewaiter.rules.record import record
 from tidewaiter.rules.scaling import scalers_of
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from tidewaiter.cli.result import LintFinding
     from tidewaiter.cli.run.lint import Job
-    from tidewaiter.rules.manifest.resource import Resource
 
 RULES = {"network-policy-default-deny": objects.NETWORK_POLICY, "pdb": objects.PDB}
 """The rules whose findings ask for an object, and for which kind."""
@@ -95,7 +96,11 @@ class _Generation:
         found = discover(job.paths, job.exclude)
         self._is_whole = is_set(job.paths, found.files, job.inventory)
         self._resources = [one for file in found.files for one in self._read(file.path)]
-        others = [one for file in discover(job.inventory).files for one in self._read(file.path)]
+        pod_specs = self._policy.pod_specs
+        others = [
+            Resource(obj, file, document, prefix, (), (), pod_specs)
+            for _, obj, file, document, prefix in known_objects(job, self._policy, found.files).rows
+        ]
         self._inventory = Inventory([*self._resources, *others], complete=self._is_whole)
         self._taken: set[str] = set()
 

@@ -60,7 +60,8 @@ def lint(
 ) -> LintResult:
     """Run a job. `progress` is called with the files done and the files in all.
 
-    `contents` is what to read in the place of files, standard input among them, by path. A file that cannot be read is in the result's errors; it raises nothing for what it reads.
+    `contents` is what to read in the place of files, standard input among them, by path. A file
+    that cannot be read is in the result's errors; it raises nothing for what it reads.
     """
     gc.disable()  # a run makes no cycles worth collecting, and ends soon
     try:
