@@ -351,6 +351,8 @@ def _entry_message(entry: Mapping[str, Any]) -> dict[str, Any]:
             "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
             "integratedTime": str(int(payload["integratedTime"])),
             "inclusionPromise": {"signedEntryTimestamp": entry["SignedEntryTimestamp"]},
+            # The message must have a proof; there is none, and _PromisedEntry looks at none.
+            "inclusionProof": {"logIndex": "0", "treeSize": "1", "rootHash": "", "hashes": []},
             "canonicalizedBody": payload["body"],
         }
     except MalformedJson as error:

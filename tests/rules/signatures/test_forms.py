@@ -1,0 +1,197 @@
+"""Every form of signature by every kind of authority: the table in docs/signatures.md is this test's."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.rules.signatures.conftest import verdict_of
+from tests.rules.signatures.registry_server import RegistryServer
+from tests.rules.signatures.signing import (
+    DSSE,
+    envelope,
+    key_bundle,
+    keys,
+    payload,
+    push_bundle,
+    push_dsse,
+    push_simple,
+    push_simple_referrer,
+    signed_payload,
+    statement,
+)
+from tests.rules.signatures.sigstore_world import (
+    HAS_OPENSSL,
+    ISSUER,
+    SUBJECT,
+    World,
+    dsse_body,
+    new_key,
+    sign,
+)
+from tidewaiter.rules.signatures.authority import (
+    AttestationRequirement,
+    Authorities,
+    CertificateAuthority,
+    Identity,
+    ImageRequirement,
+    KeyAuthority,
+    KeylessAuthority,
+    TextMatch,
+    TrustedRoot,
+)
+
+PREDICATE = "https://slsa.dev/provenance/v1"
+FORMS = {
+    "signature, `.sig` tag": "simple signing, .sig tag",
+    "signature, referrer of the first kind": "simple signing, referrer",
+    "signature, bundle": "Sigstore bundle",
+    "attestation, `.att` tag": "DSSE, .att tag",
+    "attestation, bundle": "Sigstore bundle",
+}
+AUTHORITIES = ("key", "certificate", "keyless, Rekor 1", "keyless, Rekor 2")
+REFUSED = {
+    # cosign keeps a Rekor 2 entry in bundles only.
+    ("signature, `.sig` tag", "keyless, Rekor 2"),
+    ("signature, referrer of the first kind", "keyless, Rekor 2"),
+    ("attestation, `.att` tag", "keyless, Rekor 2"),
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+def authority_of(kind: str, world: World) -> Authorities:
+    if kind == "key":
+        return KeyAuthority(keys()["ECDSA P-256"].pem)
+    if kind == "certificate":
+        return CertificateAuthority(world.authority.pem, subject=TextMatch(SUBJECT))
+    identity = Identity(TextMatch(ISSUER), TextMatch(SUBJECT))
+    return KeylessAuthority((identity,), TrustedRoot(world.trusted_root))
+
+
+def push(registry: RegistryServer, digest: str, form: str, kind: str, world: World) -> None:
+    """Sign the image in a form, as whom an authority of this kind means."""
+    attested = form.startswith("attestation")
+    document = statement(digest, PREDICATE, {"n": 1}) if attested else statement(digest)
+    if kind == "key":
+        key = keys()["ECDSA P-256"]
+        content, annotations = signed_payload(payload(digest), key.sign)
+        bundle = key_bundle(document, key)
+        if form == "attestation, `.att` tag":
+            push_dsse(registry, "app", digest, document, key.sign)
+            return
+    else:
+        private = new_key()
+        certificate = world.certificate(private)
+        content = json.dumps(payload(digest)).encode()
+        annotations = world.annotations(content, private, certificate)
+        version = {"certificate": None, "keyless, Rekor 1": 1, "keyless, Rekor 2": 2}[kind]
+        bundle = world.bundle(document, key=private, certificate=certificate, log=version)
+        if kind != "keyless, Rekor 1":
+            del annotations["dev.sigstore.cosign/bundle"]
+        if form == "attestation, `.att` tag":
+            raw = json.dumps(document).encode()
+            signed = envelope(raw, lambda message: sign(private, message))
+            pem = certificate.public_bytes(Encoding.PEM)
+            body = dsse_body(raw, signed["signatures"][0]["sig"], pem)
+            note = {"dev.sigstore.cosign/certificate": pem.decode()}
+            if kind == "keyless, Rekor 1":
+                note["dev.sigstore.cosign/bundle"] = world.log_annotation(body)
+            push_simple(
+                registry, "app", digest, [(json.dumps(signed).encode(), note)], ".att", DSSE
+            )
+            return
+    if form == "signature, `.sig` tag":
+        push_simple(registry, "app", digest, [(content, annotations)])
+    elif form == "signature, referrer of the first kind":
+        push_simple_referrer(registry, "app", digest, content, annotations)
+    else:
+        push_bundle(registry, "app", digest, bundle)
+
+
+@pytest.mark.parametrize("kind", AUTHORITIES)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("api", [True, False], ids=["referrers API", "fallback tag"])
+def test_a_form_is_verified_or_refused_as_the_table_says(
+    form: str, kind: str, api: bool, world: World
+) -> None:
+    if kind == "keyless, Rekor 2" and not HAS_OPENSSL:
+        pytest.skip("openssl, which plays the time-stamping authority, is not installed")
+    registry = RegistryServer(referrers_api=api)
+    try:
+        digest = registry.push_image("app", f"{form} {kind}")
+        push(registry, digest, form, kind, world)
+        authority = authority_of(kind, world)
+        if form.startswith("attestation"):
+            asked = ImageRequirement(
+                None, attestations=(AttestationRequirement(PREDICATE, authorities=authority),)
+            )
+        else:
+            asked = ImageRequirement(authority)
+        verdict = verdict_of(f"{registry.host}/app:v1", asked)
+    finally:
+        registry.close()
+    expected = "refused" if (form, kind) in REFUSED else "verified"
+    assert verdict.status == expected, verdict.reasons
+    if expected == "verified":
+        assert verdict.digest == digest
+        assert verdict.evidence[0].form == FORMS[form]
+        assert verdict.evidence[0].digest == digest
+    else:
+        assert "no transparency log entry" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("kind", keys())
+@pytest.mark.parametrize("form", ["payload", "bundle"])
+def test_every_kind_of_key_signs(registry: RegistryServer, kind: str, form: str) -> None:
+    key = keys()[kind]
+    digest = registry.push_image("app")
+    if form == "payload":
+        push_simple(registry, "app", digest, [signed_payload(payload(digest), key.sign)])
+    else:
+        push_bundle(registry, "app", digest, key_bundle(statement(digest), key))
+    verdict = verdict_of(f"{registry.host}/app:v1", KeyAuthority(key.pem))
+    assert verdict.status == "verified", verdict.reasons
+
+
+def test_the_table_of_forms_in_the_documentation_is_that_of_the_tests() -> None:
+    page = Path(__file__).parents[3] / "docs" / "signatures.md"
+    assert table() in page.read_text(encoding="utf-8")
+
+
+def table() -> str:
+    rows = [["form", *AUTHORITIES]]
+    for form in FORMS:
+        said = ["refused" if (form, kind) in REFUSED else "verified" for kind in AUTHORITIES]
+        rows.append([form, *said])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
+
+
+def test_a_bundle_of_a_log_with_a_key_is_verified_where_the_log_is_demanded(
+    registry: RegistryServer, world: World
+) -> None:
+    key = keys()["ECDSA P-256"]
+    digest = registry.push_image("app")
+    raw = json.dumps(statement(digest)).encode()
+    bundle = key_bundle(raw, key)
+    signature = bundle["dsseEnvelope"]["signatures"][0]["sig"]
+    from datetime import UTC, datetime
+
+    entry = world.entry(dsse_body(raw, signature, key.pem.encode()), datetime.now(UTC))
+    bundle["verificationMaterial"]["tlogEntries"] = [entry]
+    push_bundle(registry, "app", digest, bundle)
+    authority = KeyAuthority(
+        key.pem, transparency_log=True, trusted_root=TrustedRoot(world.trusted_root)
+    )
+    verdict = verdict_of(f"{registry.host}/app:v1", authority)
+    assert verdict.status == "verified", verdict.reasons
+    assert verdict.evidence[0].signed_at is not None
+    assert base64.b64decode(signature)
