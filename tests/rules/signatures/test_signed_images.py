@@ -98,26 +98,26 @@ def test_an_image_that_skopeo_has_signed(tmp_path: Path) -> None:
         policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         passphrase = tmp_path / "passphrase"
         passphrase.write_text("secret")
-        subprocess.run(
+        done = subprocess.run(
             [
                 str(SKOPEO),
-                "--registries.d",
-                str(settings),
-                "--policy",
-                str(policy),
-                "copy",
-                "--dest-tls-verify=false",
-                "--sign-by-sigstore-private-key",
-                str(private),
-                "--sign-passphrase-file",
-                str(passphrase),
+                *("--registries.d", settings, "--policy", policy),
+                *("copy", "--dest-tls-verify=false"),
+                *("--sign-by-sigstore-private-key", private),
+                *("--sign-passphrase-file", passphrase),
                 f"oci:{layout}:latest",
                 f"docker://{address}/skopeo/app:v1",
             ],
-            check=True,
+            check=False,
             capture_output=True,
             timeout=60,
         )
+        said = done.stderr.decode()
+        if "sigstore disabled" in said:
+            pytest.skip(
+                "this build of skopeo signs nothing: Debian 12 has taken sigstore out of it"
+            )
+        assert done.returncode == 0, said
         image = f"{address}/skopeo/app:v1"
         verdict = verdict_of(image, KeyAuthority(public))
         assert verdict.status == "verified", verdict.reasons
