@@ -450,3 +450,24 @@ def test_any_object_gets_an_answer(
     decision = decide(plain, review)
     assert not decision.crashed_rules
     assert answer(decision)["response"]["uid"] == UID
+
+
+@pytest.mark.parametrize(
+    ("expression", "allowed"),
+    [
+        ("request.operation == 'UPDATE'", True),
+        ("request.userInfo.username == 'jane' && 'dev' in request.userInfo.groups", True),
+        ("object.spec.containers[0].image == oldObject.spec.containers[0].image", False),
+        ("!request.dryRun", True),
+        ("object.metadata.uid == 'u' && object.spec.restartPolicy == 'Always'", True),
+    ],
+)
+def test_rules_of_ones_own_see_the_whole_request(expression: str, *, allowed: bool) -> None:
+    plain: PlainPolicy = {
+        "customRules": [{"name": "own", "expression": expression}],
+        "only": ["own"],
+    }
+    review = review_of(pod({**GOOD, "image": "b"}, uid="u"), pod(GOOD), groups=["dev"])
+    decision = decide(plain, review)
+    assert decision.allowed is allowed
+    assert all(each.status == "violation" for each in decision.answers)

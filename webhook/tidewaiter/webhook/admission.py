@@ -22,7 +22,7 @@ from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.live_inventory import LiveInventory
 from tidewaiter.rules.manifest.as_written import as_written, written_forms
 from tidewaiter.rules.manifest.fields import dig, mapping
-from tidewaiter.rules.manifest.resource import Resource, kind_id
+from tidewaiter.rules.manifest.resource import Asked, Resource, kind_id
 from tidewaiter.rules.manifest.token_volume import without_token_volume
 from tidewaiter.rules.record import replace as with_changes
 from tidewaiter.webhook.admission_request import (
@@ -173,6 +173,16 @@ class Reviewer:
         """Run the rules on an object of a request, which is laid over the inventory."""
         written, least = written_forms(obj)
         resource = self._resource(request, written)
+        if obj is request.object:
+            subject = request.subject
+            resource.asked = Asked(
+                subject.operation,
+                obj,
+                request.old,
+                subject.username,
+                subject.groups,
+                subject.dry_run,
+            )
         live = self._live if self._live is self.inventory else None
         if live is not None:
             live.lay_over(resource.kind_id, resource.namespace, resource.name, resource)

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules.cel.values import Unknown
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tidewaiter.rules.inventory import Inventory
-    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.manifest.resource import Asked, Resource
 
 _DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -32,6 +32,7 @@ class Request:
     group, version, resource: of the object, such as apps, v1, deployments. namespace: empty where the kind lies in
     none. namespaced: None where that is not known. old: the object as it was, None when it is created. labels:
     those of its namespace, None where they are not known; those of the object itself where it is a Namespace. cluster: the version of Kubernetes.
+    user and dry_run: who asks, and whether nothing is to be stored; None where that is not known.
     """
 
     group: str
@@ -47,6 +48,8 @@ class Request:
     labels: Mapping[str, str] | None
     namespace_object: Any
     cluster: tuple[int, int] = LATEST
+    user: Mapping[str, Any] | None = None
+    dry_run: bool | None = None
 
     def values(self) -> dict[str, Any]:
         """Return the variables of an expression."""
@@ -59,8 +62,10 @@ class Request:
             "requestResource": resource,
             "name": self.name,
             "operation": self.operation,
-            "userInfo": Unknown("who sends the request"),
-            "dryRun": Unknown("whether the request is a dry run"),
+            "userInfo": Unknown("who sends the request") if self.user is None else self.user,
+            "dryRun": Unknown("whether the request is a dry run")
+            if self.dry_run is None
+            else self.dry_run,
             "options": Unknown("the options of the request"),
         }
         if self.namespace:
@@ -97,6 +102,26 @@ def creation(
         labels=labels,
         namespace_object=namespace_object,
         cluster=cluster,
+    )
+
+
+def with_asked(request: Request, asked: Asked, seen: dict[str, Any]) -> Request:
+    """Return the request as it was made in truth, at admission.
+
+    seen: its object, filled in; what the object says itself of uid, status and the like is known there.
+    """
+    metadata = {**mapping(seen.get("metadata")), **mapping(asked.object.get("metadata"))}
+    seen = {**seen, "metadata": metadata}
+    if "status" in asked.object:
+        seen["status"] = asked.object["status"]
+    user = {"username": asked.username, "groups": list(asked.groups)}
+    return replace(
+        request,
+        operation=asked.operation,
+        object=seen,
+        old=asked.old,
+        user=user,
+        dry_run=asked.dry_run,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.manifest.fields import mapping
 from tidewaiter.rules.manifest.workload import workload_of
+from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,23 @@ def kind_id(api_version: str, kind: str) -> str:
     return f"{kind}.{group}" if group else kind
 
 
+@record
+class Asked:
+    """The request that brings an object to admission: what is asked, of what there was, and by whom.
+
+    `object` is the object just as the request has it, `old` what it replaces, None where it is created.
+    """
+
+    operation: str
+    object: dict[str, Any]
+    old: dict[str, Any] | None
+    username: str
+    groups: tuple[str, ...]
+    dry_run: bool
+
+
 class Resource:
-    """One object of a manifest: its content (never written to) and its place.
+    """One object of a manifest: its content (never written to) and its place. `asked` is set at admission.
 
     `prefix` is the JSON pointer of the object inside its document ("/items/3" in a List), to put
     before a finding's pointer when its line is looked up. `duplicates` are the mapping keys that
@@ -45,6 +61,7 @@ class Resource:
     __slots__ = (
         "annotations",
         "api_version",
+        "asked",
         "document",
         "duplicates",
         "file",
@@ -71,6 +88,7 @@ class Resource:
     ) -> None:
         """Wrap `obj`; `pod_specs` adds kinds that carry a pod spec, as kind id to JSON pointer."""
         self.object = obj
+        self.asked: Asked | None = None
         self.file = file
         self.document = document
         self.prefix = prefix

@@ -147,17 +147,20 @@ class OwnRules:
         return check
 
     def _request(self, resource: Resource, context: Context) -> Request:
-        """Return the request that creates an object; all rules that follow each other on it share it."""
+        """Return the request that brings an object, a creation unless admission says more; rules on it share it."""
         if (
             self._last is None
             or self._last[0] is not resource
             or self._last[1] is not context.inventory
         ):
             from tidewaiter.rules.admission_policy.admitted import admitted
-            from tidewaiter.rules.admission_policy.request import creation
+            from tidewaiter.rules.admission_policy.request import creation, with_asked
 
             seen = admitted(resource, context.version)
             request = creation(resource, seen, context.inventory, context.version)
+            if resource.asked is not None:
+                whole = admitted(Resource(resource.asked.object), context.version)
+                request = with_asked(request, resource.asked, whole)
             self._last = resource, context.inventory, request
         return self._last[2]
 
