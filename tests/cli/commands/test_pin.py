@@ -154,6 +154,17 @@ def test_the_policy_may_say_where_values_hold_images(folder: Path, registry: Reg
     assert "other: x:1" in values.read_text()
 
 
+def test_an_anchor_that_only_images_use_is_pinned_once(folder: Path, registry: Registry) -> None:
+    digest = registry.push("shop/anchored", "1", "a")
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n"
+        f"    - image: &image {registry.host}/shop/anchored:1 # both\n    - image: *image\n"
+    )
+    (folder / "pod.yaml").write_text(text)
+    assert pin(folder, ".").returncode == 0
+    assert (folder / "pod.yaml").read_text() == text.replace(":1 #", f":1@{digest} #")
+
+
 def test_what_cannot_be_resolved_is_named_and_the_others_are_pinned(
     folder: Path, registry: Registry
 ) -> None:

@@ -53,6 +53,23 @@ def test_what_two_findings_ask_for_alike_is_done_once() -> None:
     assert draft.data() == b"a: 1\nb: 2\n"
 
 
+def test_an_anchor_is_edited_where_each_of_its_uses_is_to_change_alike() -> None:
+    data = b"a: &x {c: 1} # shared\nb: *x\nd:\n- *x\n"
+    fixes = [(True, 0, ((SET, pointer, 2),)) for pointer in ("/a/n", "/b/n", "/d/0/n")]
+    draft = Draft(data)
+    with pytest.raises(Refused, match="other places would change"):
+        draft.apply(fixes[0], fixes[:2])
+    assert all(draft.apply(fix, fixes) for fix in fixes)
+    assert draft.data() == b'a: &x {c: 1, "n": 2} # shared\nb: *x\nd:\n- *x\n'
+
+
+def test_an_anchored_scalar_keeps_its_anchor() -> None:
+    draft = Draft(b"a: &x 'one' # first\nb: *x\n")
+    fixes = [(True, 0, ((SET, pointer, "two"),)) for pointer in ("/a", "/b")]
+    assert all(draft.apply(fix, fixes) for fix in fixes)
+    assert draft.data() == b"a: &x 'two' # first\nb: *x\n"
+
+
 def test_a_broken_document_does_not_keep_the_others_from_being_edited() -> None:
     draft = Draft(b"a: [\n---\nb: 1\n")
     assert draft.apply((True, 1, ((SET, "/b", 2),)))

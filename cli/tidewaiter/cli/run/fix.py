@@ -127,8 +127,9 @@ class _Run:
             return False
         made = []
         try:
+            wanted = [edits for _, edits in fixable if self._unsafe or edits[0]]
             for finding, edits in _in_order(fixable):
-                if self._make(draft, finding, edits):
+                if self._make(draft, finding, edits, wanted):
                     made.append(finding)
         except Stop:
             self._is_stopped = True
@@ -144,7 +145,9 @@ class _Run:
         self.fixed += made
         return True
 
-    def _make(self, draft: Draft, finding: LintFinding, edits: PlainFix) -> bool:
+    def _make(
+        self, draft: Draft, finding: LintFinding, edits: PlainFix, wanted: list[PlainFix]
+    ) -> bool:
         if self._is_stopped or (not edits[0] and not self._unsafe):
             return False
         if _identity(finding) in self._reasons:
@@ -152,7 +155,7 @@ class _Run:
         before = draft.data() if self._choose is not None else b""
         kept = draft.state()
         try:
-            if not draft.apply(edits):
+            if not draft.apply(edits, wanted if self._choose is None else ()):
                 return False
             if self._choose is not None:
                 after = draft.data()

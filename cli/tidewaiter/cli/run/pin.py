@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tidewaiter.cli.result import LintError
+    from tidewaiter.rules.fixes.edit import PlainFix
     from tidewaiter.rules.fixes.image_places import ImagePlace
     from tidewaiter.rules.manifest.image import ImageReference
     from tidewaiter.rules.signatures.registry import RegistrySettings
@@ -179,9 +180,10 @@ def _pin_file(file: _File, job: PinJob, answers: Answers) -> tuple[list[ImageOut
         draft: Draft | None = Draft(file.data)
     except Refused:
         draft = None
+    wanted = [fix for place in file.places if (fix := _fix(place, answers)) is not None]
     for place in file.places:
         line = locator.document(place.document).at(place.pointer).line
-        outcome, digest, reason = _pin_place(place, job, answers, draft)
+        outcome, digest, reason = _pin_place(place, job, answers, draft, wanted)
         image = place.image.original if place.image is not None else ""
         outcomes.append(ImageOutcome(file.path, line, image, outcome, digest, reason))
     try:
@@ -191,7 +193,11 @@ def _pin_file(file: _File, job: PinJob, answers: Answers) -> tuple[list[ImageOut
 
 
 def _pin_place(
-    place: ImagePlace, job: PinJob, answers: Answers, draft: Draft | None
+    place: ImagePlace,
+    job: PinJob,
+    answers: Answers,
+    draft: Draft | None,
+    wanted: Sequence[PlainFix],
 ) -> tuple[str, str, str]:
     """Return what becomes of one image: outcome, digest and reason."""
     image, tag = place.image, place.tag
@@ -211,10 +217,18 @@ def _pin_place(
     if draft is None:
         return FAILED, answer, "the file cannot be written back as it is"
     try:
-        draft.apply((True, place.document, (place.pinned(answer),)))
+        draft.apply((True, place.document, (place.pinned(answer),)), wanted)
     except Refused as problem:
         return FAILED, answer, str(problem)
     return (MOVED if image.is_pinned else PINNED), answer, ""
+
+
+def _fix(place: ImagePlace, answers: Answers) -> PlainFix | None:
+    """Return what pins an image, where its registry has answered."""
+    if place.image is None or place.tag is None:
+        return None
+    answer = answers.get((place.image.name, place.tag))
+    return (True, place.document, (place.pinned(answer),)) if isinstance(answer, str) else None
 
 
 def _failed(outcomes: Sequence[ImageOutcome], reason: str) -> list[ImageOutcome]:

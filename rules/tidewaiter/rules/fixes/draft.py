@@ -12,6 +12,7 @@ from tidewaiter.rules.loading.text import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from tidewaiter.rules.fixes.edit import PlainFix
@@ -36,8 +37,8 @@ class Draft:
         self._touched: set[tuple[int, str]] = set()
         self._moved: set[tuple[int, str, int]] = set()
 
-    def apply(self, fix: PlainFix) -> bool:
-        """Make all of a fix's edits, or none.
+    def apply(self, fix: PlainFix, also: Iterable[PlainFix] = ()) -> bool:
+        """Make all of a fix's edits, or none. `also` are other fixes that are wanted; see `edited_text`.
 
         Returns False where an earlier fix has already changed one of the places: then the object has to be
         judged again first. Raises Refused.
@@ -50,8 +51,9 @@ class Draft:
         if any(self._collides(index, pointer) for _, pointer, _ in edits):
             # Another finding may have asked for the very same.
             return not self._moved and all(is_done(value, edit) for edit in edits)
+        wanted = [edit for _, document, others in also if document == index for edit in others]
         for edit in edits:
-            text, value = edited_text(text, value, edit, is_json=piece.is_json)
+            text, value = edited_text(text, value, edit, is_json=piece.is_json, also=wanted)
         self._edited[index] = (text, value)
         for operation, pointer, _ in edits:
             above, _, part = pointer.rpartition("/")

@@ -9,14 +9,14 @@ from __future__ import annotations
 from tidewaiter.rules.fixes import rendering
 from tidewaiter.rules.fixes.edit import APPEND, REMOVE, SET
 from tidewaiter.rules.fixes.rendering import Style
-from tidewaiter.rules.fixes.value_edit import Refused, edited_value, parts_of, same
+from tidewaiter.rules.fixes.value_edit import Refused, edited_value, is_done, parts_of, same
 from tidewaiter.rules.loading.documents import load_documents
 from tidewaiter.rules.loading.outline import Branch, Reference, extent_of, outline
 from tidewaiter.rules.loading.text import next_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from tidewaiter.rules.fixes.edit import PlainEdit
@@ -33,8 +33,14 @@ def read_value(text: str) -> Any:
     return loaded.documents[0].value
 
 
-def edited_text(text: str, value: Any, edit: PlainEdit, *, is_json: bool) -> tuple[str, Any]:
-    """Return a document's text and value after one edit, given both before it. Raises Refused."""
+def edited_text(
+    text: str, value: Any, edit: PlainEdit, *, is_json: bool, also: Iterable[PlainEdit] = ()
+) -> tuple[str, Any]:
+    """Return a document's text and value after one edit, given both before it. Raises Refused.
+
+    `also` are edits that are wanted too: what stands under an anchor may change where each of its uses is to change
+    in the same way.
+    """
     wanted = edited_value(value, edit)
     if same(wanted, value):
         return text, value
@@ -44,9 +50,19 @@ def edited_text(text: str, value: Any, edit: PlainEdit, *, is_json: bool) -> tup
             found = read_value(candidate)
         except Refused:
             continue
-        if same(found, wanted):
+        if same(found, wanted) or _is_wanted(found, value, (edit, *also)):
             return candidate, found
     raise Refused(sheet.reason)
+
+
+def _is_wanted(found: Any, value: Any, edits: tuple[PlainEdit, ...]) -> bool:
+    """Tell whether the first of the edits, and some of the others, and nothing else, make the value found."""
+    if len(edits) == 1 or not is_done(found, edits[0]):
+        return False
+    for edit in edits:
+        if edit[0] != REMOVE and is_done(found, edit):
+            value = edited_value(value, edit)
+    return same(found, value)
 
 
 class _Sheet:
