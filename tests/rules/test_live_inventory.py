@@ -298,6 +298,18 @@ def test_a_rule_that_asks_for_such_a_kind_answers_unknown() -> None:
     assert "PodDisruptionBudget.policy objects are not known" in report.findings[0].message
 
 
+def test_other_kinds_may_become_workloads() -> None:
+    batch = made("Batch.example.com", "shop", "x", spec_of("Batch.example.com", {"app": "a"}, []))
+    live = LiveInventory([Resource(batch.object)], complete=True)
+    assert len(live.workloads("shop")) == 0
+    assert live.once(of_app, "shop") == []
+    live.set_pod_specs(POD_SPECS)
+    assert [each.resource.name for each in live.workloads("shop")] == ["x"]
+    assert live.once(of_app, "shop") == [batch.object]
+    live.set_pod_specs({})
+    assert len(live.workloads("shop")) == 0
+
+
 def test_the_owner_of_an_object_is_the_controller_with_the_uid() -> None:
     deployment = Resource(
         {

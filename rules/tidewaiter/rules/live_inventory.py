@@ -159,11 +159,13 @@ class LiveInventory(Inventory):
             self._forget_answers()
 
     def set_pod_specs(self, pod_specs: dict[str, str]) -> None:
-        """Take other kinds for workloads; those that this changes are forgotten, to be put again."""
+        """Take other kinds for workloads."""
         changed = {kind for kind, _ in self._pod_specs.items() ^ pod_specs.items()}
-        for kind in changed:
-            self.retain(kind, set())
         self._pod_specs = pod_specs
+        for kind_id in changed & self._kinds.keys():
+            for place in self._kinds[kind_id].places(None):
+                self._ready.drop((kind_id, *place))
+                self._set_workload(kind_id, place, self._made(kind_id, place).workload)
         self._forget_answers()
 
     @property

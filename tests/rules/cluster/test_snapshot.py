@@ -11,7 +11,9 @@ import pytest
 
 from tidewaiter.rules.cluster.snapshot import is_snapshot, load, save
 from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.kept_fields import kept
 from tidewaiter.rules.manifest.resource import Resource
+from tidewaiter.rules.manifest.template_record import RECORD
 
 SECRET = "hunter2-S3cr3t-9f8e7d6c5b4a"
 
@@ -62,6 +64,24 @@ def test_no_secret_gets_in_whatever_the_policy_reads(tmp_path: Path) -> None:
     ]
     save(str(path), objects, {})
     assert SECRET.encode() not in gzip.decompress(path.read_bytes())
+
+
+def test_what_means_something_in_one_process_only_is_left_out(tmp_path: Path) -> None:
+    pod = {"containers": [{"name": "api", "image": "api"}]}
+    content = kept(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "api", "namespace": "shop"},
+            "spec": {"template": {"spec": pod}},
+        }
+    )
+    assert content is not None
+    save(str(tmp_path / "s"), [Resource(content)], {})
+    [saved] = load(str(tmp_path / "s")).objects
+    assert RECORD in content
+    assert RECORD not in saved
+    assert saved["spec"] == content["spec"]
 
 
 def test_other_files_are_no_snapshots(tmp_path: Path) -> None:

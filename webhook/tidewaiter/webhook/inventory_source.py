@@ -204,12 +204,15 @@ class ClusterInventory:
 
 
 def _from_files(path: str, policy: Policy) -> InventorySource:
+    from tidewaiter.rules.cluster.snapshot import is_snapshot
     from tidewaiter.rules.loading.resources import read_resources
     from tidewaiter.rules.loading.sources import discover, read_file
 
     if not os.path.exists(path):
         msg = "there is no such inventory; --inventory takes cluster, none or a path"
         raise InputError(msg, file=path)
+    if os.path.isfile(path) and is_snapshot(path):
+        return _from_snapshot(path, policy)
     found = discover([path], ())
     for error in found.errors:
         raise error
@@ -224,3 +227,18 @@ def _from_files(path: str, policy: Policy) -> InventorySource:
         resources += content.resources
     inventory = LiveInventory(resources, complete=True, pod_specs=pod_specs)
     return FixedInventory(inventory, f"{inventory.count} objects of {path}")
+
+
+def _from_snapshot(path: str, policy: Policy) -> InventorySource:
+    from tidewaiter.rules.cluster.snapshot import load
+    from tidewaiter.rules.manifest.resource import Resource
+
+    snapshot, pod_specs = load(path), policy.pod_specs
+    inventory = LiveInventory(
+        (Resource(each, pod_specs=pod_specs) for each in snapshot.objects),
+        complete=True,
+        pod_specs=pod_specs,
+    )
+    for kind, reason in snapshot.unreadable.items():
+        inventory.cannot_read(kind, reason)
+    return FixedInventory(inventory, f"{inventory.count} objects of the snapshot {path}")
