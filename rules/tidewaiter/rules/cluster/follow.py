@@ -42,12 +42,11 @@ _LISTS_AT_ONCE = 2
 """More would hold more pages in memory, and take the API server no less time."""
 _TAKEN_AT_ONCE = 20
 """After so many objects a review that waits gets its turn."""
-_WATCH_SECONDS = 280.0
-"""After this time, and up to a quarter more, the server is asked to end a watch, so that they spread."""
-_IDLE_SECONDS = 150.0
-"""Without even a bookmark, which come once a minute, a connection counts as lost."""
-_SILENT_SECONDS = 60.0
-"""The same for kinds of which no bookmarks come: the end of each watch is the sign of life."""
+_WATCH_SECONDS = 120.0
+"""After this time, and up to a quarter more, the server is asked to end a watch. Where nothing happens that is the
+only sign of life: a server sends no bookmarks of a kind of which it has not seen a change."""
+_IDLE_SECONDS = 180.0
+"""Without a word for longer than a watch lasts, a connection counts as lost."""
 _STEADY_SECONDS = 60.0
 _SLOW_RETRY = 60.0
 """Between attempts at what the server refuses, and lists of what it cannot watch."""
@@ -116,8 +115,6 @@ class _Followed:
     missing: bool = False
     """The server has said that there is no such kind."""
     connected: bool = False
-    silent: bool = False
-    """The server sends no bookmarks, so that a watch says nothing where nothing happens."""
     heard: float | None = None
     restarts: int = 0
     lists: int = 0
@@ -367,9 +364,8 @@ class Follower:
             await asyncio.sleep(_SLOW_RETRY)
             followed.version = ""
             return True
-        seconds = _SILENT_SECONDS if followed.silent else _WATCH_SECONDS
-        seconds *= random.uniform(1.0, 1.25)  # noqa: S311
-        start = heard = time.monotonic()
+        seconds = _WATCH_SECONDS * random.uniform(1.0, 1.25)  # noqa: S311
+        start = time.monotonic()
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -382,10 +378,8 @@ class Follower:
             async for line in lines:
                 if line:
                     self._take_event(followed, line)
-                    heard = time.monotonic()
         except ClusterError:
             followed.restarts += 1
-            followed.silent |= time.monotonic() - heard >= _IDLE_SECONDS
             raise
         finally:
             await lines.aclose()  # type: ignore[attr-defined]
