@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -36,7 +37,13 @@ Hook = Callable[[str, str, dict[str, str]], Reply | None]
 class RegistryServer:
     """Holds what was pushed; `hooks` are asked first, in turn."""
 
-    def __init__(self, *, referrers_api: bool = True, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        referrers_api: bool = True,
+        delay: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.referrers_api = referrers_api
         self.delay = delay
         self.page_size = 1000
@@ -45,6 +52,8 @@ class RegistryServer:
         self.hooks: list[Hook] = []
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self._server = _Server(("127.0.0.1", 0), _handler(self))
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 

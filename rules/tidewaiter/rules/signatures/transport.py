@@ -178,8 +178,10 @@ def _shown(url: str) -> str:
 
 def _reason(error: BaseException) -> str:
     inner: BaseException = error
-    while inner.__cause__ is not None:
-        inner = inner.__cause__
+    while (cause := inner.__cause__ or inner.__context__) is not None:
+        inner = cause
+        if isinstance(inner, OSError) and inner.strerror:
+            break
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {inner.verify_message}"
     if isinstance(inner, OSError) and inner.strerror:
