@@ -159,3 +159,21 @@ def test_it_never_ends_with_0_by_accident(
     write_pods(tmp_path / "m", {"signed": images["signed"]})
     assert main(["lint", "m", "--verify-images", "--only", "image-signature"]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_verify_asks_what_the_policy_asks(
+    tmp_path: Path,
+    registry: Registry,
+    images: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_policy(tmp_path, registry)
+    assert main(["verify", images["signed"]]) == 0
+    assert "1 verified" in capsys.readouterr().out
+    assert main(["verify", images["signed"], images["unsigned"]]) == 1
+    assert "is not signed as the policy asks (shop)" in capsys.readouterr().out
+    assert main(["verify", "elsewhere.example/app:1"]) == 2
+    assert "no entry of the policy's images is for it" in capsys.readouterr().out
+    assert main(["verify", f"{registry.host}/shop/absent:1"]) == 2
+    assert main(["verify", images["signed"], "--policy", "tidewaiter.yaml", "--key", "x"]) == 2
+    assert main(["verify", images["signed"], "--policy", "absent.yaml"]) == 2

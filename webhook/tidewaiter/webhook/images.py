@@ -6,13 +6,10 @@ otherwise; the work goes on, so that the API server's next attempt finds the ver
 
 from __future__ import annotations
 
-import base64
-import binascii
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from tidewaiter.rules.errors import ClusterError, PolicyError
-from tidewaiter.rules.manifest.fields import mapping
+from tidewaiter.rules.errors import PolicyError
 from tidewaiter.webhook.log import logger
 
 if TYPE_CHECKING:
@@ -123,14 +120,9 @@ class _Secrets:
             from tidewaiter.rules.cluster.client import open_client
 
             self._client = open_client(self._kubeconfig or None)
-        found = await self._client.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
-        try:
-            return {
-                key: base64.b64decode(value, validate=True)
-                for key, value in mapping(mapping(found).get("data")).items()
-            }
-        except (binascii.Error, TypeError, ValueError):
-            raise ClusterError(f"Secret {namespace}/{name} is malformed") from None
+        from tidewaiter.rules.cluster.secrets import read_secret
+
+        return await read_secret(self._client, namespace, name)
 
     async def aclose(self) -> None:
         if self._client is not None:

@@ -122,6 +122,7 @@ def _check(arguments: argparse.Namespace) -> int:
     plain = load_policy(path)
     for warning in policy_warnings(plain):
         print(f"{path}: warning: {warning}", file=sys.stderr)
+    _check_images(plain)
     profiles = ", ".join(plain.get("profiles") or [DEFAULT_PROFILE])
     counts = {
         "rule setting": len(plain.get("rules", ())),
@@ -138,6 +139,24 @@ def _check(arguments: argparse.Namespace) -> int:
         parts.append(counted(policies, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicies"))
     _print([f"{path}: valid: {', '.join([f'profile {profiles}', *parts])}"])
     return 0
+
+
+def _check_images(plain: PlainPolicy) -> None:
+    """Read the keys of the section `images`, where what reads them is installed. Raises PolicyError."""
+    from tidewaiter.rules.policy.compiled import Policy
+
+    facts = Policy(plain).images if plain.get("images") else None
+    if facts is None:
+        return
+    try:
+        from tidewaiter.rules.signatures.check_section import check_section
+    except ModuleNotFoundError:
+        print(
+            "tidewaiter: the keys of images are not read, which needs tidewaiter[signatures]",
+            file=sys.stderr,
+        )
+        return
+    check_section(facts, plain.get("file", ""))
 
 
 def _admission_policies(plain: PlainPolicy) -> int:

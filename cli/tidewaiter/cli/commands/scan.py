@@ -44,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--fail-on", choices=FAIL_LEVELS, help="lowest severity that fails (default: error)")
     add("--show", metavar="LIST", default="", help="also show: unknown, exempted")
     add("--statistics", action="store_true", help="count the findings by rule")
+    add("--verify-images", action="store_true", help="ask registries for the signatures demanded")
     add("--write-reports", action="store_true", help="write PolicyReports into the cluster")
 
     add("--no-cache", action="store_true", help="neither read nor write the cache")
@@ -66,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         plain_policy=plain,
         today=today(),
         write_reports=arguments.write_reports,
+        verify_images=arguments.verify_images,
+        use_cache=not arguments.no_cache,
     )
     done = scan_cluster(job, _progress())
     for error in done.result.errors:

@@ -1,6 +1,6 @@
-"""Verify that images are signed, by a key, a certificate authority or an identity.
+"""Verify that images are signed, by a key, a certificate authority or an identity, or as the policy asks.
 
-With --attestation what is asked are attestations of these types, and no signature beside them unless
+Where nobody is named who may sign, the policy's section `images` says what is asked. With --attestation what is asked are attestations of these types, and no signature beside them unless
 --signature is given too. Exit codes: 0 every image is verified; 1 some are refused; 2 of some it could not be
 found out (a registry that cannot be reached, a bad key file).
 """
@@ -29,6 +29,11 @@ _MODULES = frozenset({"cryptography", "httpcore", "httpx", "rfc3161_client", "si
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image, by tag or digest")
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="whose images section holds where nobody is named (default: tidewaiter.yaml here or above)",
+    )
     _who(
         parser.add_argument_group("who must have signed (any one of them, where several are named)")
     )
@@ -121,21 +126,77 @@ def _run(arguments: argparse.Namespace) -> int:
     from tidewaiter.cli.run.verify import VerifyJob, run_verify
     from tidewaiter.cli.surroundings import write
 
-    requirement = _requirement(arguments)
-    job = VerifyJob(
-        images=tuple(dict.fromkeys(arguments.images)),
-        requirement=requirement,
-        settings=_settings(arguments),
-        docker_config=arguments.docker_config or "",
-        timeout=_positive(arguments.timeout),
-    )
-    verdicts = run_verify(job)
+    images = tuple(dict.fromkeys(arguments.images))
+    path = _policy_path(arguments)
+    if path:
+        from tidewaiter.cli.run.verify_by_policy import verify_by_policy
+
+        verdicts = verify_by_policy(
+            path,
+            images,
+            _settings(arguments),
+            docker_config=arguments.docker_config or "",
+            seconds=_positive(arguments.timeout),
+        )
+    else:
+        job = VerifyJob(
+            images=images,
+            requirement=_requirement(arguments),
+            settings=_settings(arguments),
+            docker_config=arguments.docker_config or "",
+            timeout=_positive(arguments.timeout),
+        )
+        verdicts = run_verify(job)
     form = verify_output.json_form if arguments.format == "json" else verify_output.text_form
     write(form(verdicts), arguments.output or "")
     statuses = {verdict.status for verdict in verdicts}
     if "unknown" in statuses or not verdicts:
         return 2
     return 1 if statuses != {"verified"} else 0
+
+
+_ASKED = (
+    "key",
+    "certificate_chain",
+    "identity",
+    "identity_regexp",
+    "issuer",
+    "issuer_regexp",
+    "claim",
+    "trusted_root",
+)
+_BESIDE = (
+    "timestamp_chain",
+    "tlog",
+    "attestation",
+    "signature",
+    "annotation",
+    "same_reference",
+    "signature_repository",
+)
+
+
+def _policy_path(arguments: argparse.Namespace) -> str:
+    """Return the policy to verify by, empty where the options say who may sign. Raises InputError."""
+    import os
+
+    from tidewaiter.rules.policy.discovery import find_policy
+
+    named = [name for name in _ASKED if getattr(arguments, name)]
+    if named:
+        if arguments.policy:
+            raise _usage(f"--policy says who may sign, and so does {_option(named[0])}")
+        return ""
+    beside = [name for name in _BESIDE if getattr(arguments, name)]
+    if beside or arguments.target != "index":
+        if arguments.policy:
+            raise _usage(f"{_option((*beside, 'target')[0])} is for the policy to say")
+        return ""
+    return arguments.policy or find_policy(os.getcwd()) or ""
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _requirement(arguments: argparse.Namespace) -> ImageRequirement:
@@ -149,7 +210,8 @@ def _requirement(arguments: argparse.Namespace) -> ImageRequirement:
     authorities = _authorities(arguments)
     if not authorities:
         raise _usage(
-            "nobody is named who may sign: give --key, --certificate-chain, or --identity and --issuer"
+            "nobody is named who may sign: give --key, --certificate-chain, or --identity and --issuer, "
+            "or a policy with a section images"
         )
     combined: Authorities = authorities[0] if len(authorities) == 1 else AnyOf(tuple(authorities))
     types = [PREDICATE_TYPES.get(stated, stated) for stated in arguments.attestation or ()]

@@ -9,7 +9,6 @@ from tidewaiter.cli.run.part import Part, lint_finding
 from tidewaiter.rules import engine
 from tidewaiter.rules.catalogue import entries
 from tidewaiter.rules.errors import InputError
-from tidewaiter.rules.finding import UNKNOWN
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.sources import discover, read_file
 from tidewaiter.rules.policy.compiled import Policy
@@ -122,7 +121,9 @@ def _result(
         place = (span.line, span.column, span.end_line, span.end_column) if span else (1, 1, 1, 1)
         findings.append(lint_finding(finding, place))
     if job.verify_images:
-        errors += _not_found_out(findings)
+        from tidewaiter.cli.run.images import unanswered
+
+        errors += unanswered(findings)
     findings.sort(key=_order)
     errors.sort(key=lambda error: (error.file, error.line or 0, error.column or 0, error.message))
     return LintResult(
@@ -133,16 +134,6 @@ def _result(
         errors=tuple(errors),
         lines=_without_credentials(lines, findings, neighbours=job.around > 0),
     )
-
-
-def _not_found_out(findings: Sequence[LintFinding]) -> list[LintError]:
-    """Return an error for each image that the policy asks about and nobody could answer for."""
-    rules = {entry.name for entry in entries().values() if entry.needs_images}
-    return [
-        LintError(finding.file, finding.line, finding.column, finding.message)
-        for finding in findings
-        if finding.rule in rules and finding.status == UNKNOWN
-    ]
 
 
 def _without_credentials(

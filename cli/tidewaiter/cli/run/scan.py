@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 from tidewaiter.cli.result import LintError, LintFinding, LintResult
+from tidewaiter.cli.run.images import with_unanswered
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.record import record
 
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.cluster.client import Client
     from tidewaiter.rules.cluster.reports import Written
-    from tidewaiter.rules.cluster.scan import Scan
+    from tidewaiter.rules.cluster.scan import FindOut, Scan
     from tidewaiter.rules.errors import TidewaiterError
     from tidewaiter.rules.finding import Finding
-    from tidewaiter.rules.policy.compiled import PlainPolicy
+    from tidewaiter.rules.policy.compiled import PlainPolicy, Policy
 
 
 @record
 class Job:
     """What to scan: the cluster, and the namespaces in it or all of them, by a policy in its plain form.
 
-    `today` is YYYY-MM-DD.
+    `today` is YYYY-MM-DD. `verify_images` asks registries for the signatures that the policy demands.
     """
 
     kubeconfig: str | None
@@ -33,6 +34,8 @@ class Job:
     plain_policy: PlainPolicy
     today: str
     write_reports: bool
+    verify_images: bool = False
+    use_cache: bool = True
 
 
 @record
@@ -71,7 +74,12 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
     async with client:
         policy = await policy_for(client, job.plain_policy)
         found = await scan(
-            client, policy, today=job.today, namespaces=job.namespaces, progress=progress
+            client,
+            policy,
+            today=job.today,
+            namespaces=job.namespaces,
+            progress=progress,
+            find_out=_image_answers(job, client, policy) if job.verify_images else None,
         )
         errors: list[TidewaiterError] = list(found.errors)
         written = None
@@ -80,7 +88,26 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
                 client, found, policy, now=int(time.time()), namespaces=job.namespaces
             )
             errors += written.errors
-        return Done(_result(found, policy.file, errors), written)
+        result = _result(found, policy.file, errors)
+        return Done(with_unanswered(result) if job.verify_images else result, written)
+
+
+def _image_answers(job: Job, client: Client, policy: Policy) -> FindOut:
+    from functools import partial
+
+    from tidewaiter.cli.run.images import check_images, counter
+    from tidewaiter.rules.cluster.secrets import read_secret
+
+    facts = check_images(policy)
+    from tidewaiter.rules.signatures.ask import ask_registries
+
+    return partial(
+        ask_registries,
+        facts,
+        verdicts="sqlite" if job.use_cache else "memory",
+        read_secret=partial(read_secret, client),
+        progress=counter(),
+    )
 
 
 def _result(found: Scan, policy_file: str, errors: list[TidewaiterError]) -> LintResult:

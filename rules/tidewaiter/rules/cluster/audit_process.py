@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,7 +25,9 @@ from tidewaiter.rules.errors import TidewaiterError
 from tidewaiter.rules.finding import VIOLATION
 
 if TYPE_CHECKING:
-    from tidewaiter.rules.cluster.scan import Scan
+    from tidewaiter.rules.cluster.client import Client
+    from tidewaiter.rules.cluster.scan import FindOut, Scan
+    from tidewaiter.rules.policy.compiled import Policy
 
 _NICENESS = 10
 
@@ -53,7 +56,8 @@ def _end_with_standard_input() -> None:
 async def _run(job: dict[str, Any]) -> dict[str, Any]:
     async with open_client(job["kubeconfig"], job["context"]) as client:
         policy = await policy_for(client, job["policy"])
-        found = await scan(client, policy, today=time.strftime("%Y-%m-%d", time.gmtime()))
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        found = await scan(client, policy, today=today, find_out=_image_answers(client, policy))
         errors = [str(each) for each in found.errors]
         outcome: dict[str, Any] = {"objects": found.resources, "reports": None}
         if serves_reports(found.discovery):
@@ -65,6 +69,19 @@ async def _run(job: dict[str, Any]) -> dict[str, Any]:
                 "removed": written.removed,
             }
         return {**outcome, "errors": errors, "findings": _counted(found)}
+
+
+def _image_answers(client: Client, policy: Policy) -> FindOut | None:
+    """Return what finds out about images, where the policy asks for that."""
+    facts = policy.images
+    if facts is None:
+        return None
+    from tidewaiter.rules.cluster.secrets import read_secret
+    from tidewaiter.rules.signatures.ask import ask_registries
+
+    return partial(
+        ask_registries, facts, verdicts="sqlite", read_secret=partial(read_secret, client)
+    )
 
 
 def _counted(found: Scan) -> list[tuple[str, str, int]]:

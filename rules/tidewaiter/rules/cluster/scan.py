@@ -26,6 +26,7 @@ from tidewaiter.rules.cluster.discovery import discover
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.exemptions import annotation_exemptions
 from tidewaiter.rules.finding import UNKNOWN
+from tidewaiter.rules.image_answers import images_of
 from tidewaiter.rules.inventory import CannotBeRead, namespace_of
 from tidewaiter.rules.kept_fields import is_followed, kept, kinds_read_whole
 from tidewaiter.rules.live_inventory import LiveInventory
@@ -36,14 +37,16 @@ from tidewaiter.rules.policy.compiled import LATEST_VERSION, Policy, parse_versi
 from tidewaiter.rules.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from tidewaiter.rules.cluster.client import Client, Page
     from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
     from tidewaiter.rules.finding import Finding, RuleCrash
+    from tidewaiter.rules.image_answers import ImageAnswer
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
+    FindOut = Callable[[list[str]], Awaitable[Mapping[str, ImageAnswer]]]
     Identity = tuple[str, str, str]
     """Kind id, namespace and name."""
 
@@ -96,11 +99,12 @@ async def scan(
     namespaces: Sequence[str] = (),
     limit: int = 500,
     progress: Callable[[int], None] | None = None,
+    find_out: FindOut | None = None,
 ) -> Scan:
     """Judge a cluster by a policy, or the objects of some namespaces only.
 
     Ignore annotations count where the policy says so for admission. `progress` is called with the number
-    of objects read so far. Raises ClusterError where the cluster cannot be reached; what it does not let us
+    of objects read so far; `find_out` answers for the images that the policy speaks of. Raises ClusterError where the cluster cannot be reached; what it does not let us
     read is in the result's errors, and rules that would have to know it answer `unknown`.
     """
     discovery = await discover(client)
@@ -115,6 +119,8 @@ async def scan(
         await asyncio.to_thread(step)
         if progress is not None:
             progress(judging.read)
+    if find_out is not None and policy.images is not None:
+        policy.images.answers = await find_out(list(judging.images))
     return await asyncio.to_thread(judging.conclude, discovery)
 
 
@@ -190,6 +196,8 @@ class _Judging:
         self.namespaces = tuple(dict.fromkeys(namespaces))
         self.errors: list[ClusterError] = []
         self.read = 0
+        self.images: dict[str, None] = {}
+        """Those of all pods, where the policy speaks of images."""
         self._policy = policy
         self._today = today
         self._inline = bool(policy.plain.get("admission", {}).get("annotationExemptions"))
@@ -289,6 +297,8 @@ class _Judging:
                 self._judge_made(resource, owner)
             return
         if self._is_meant(resource):
+            if self._policy.images is not None:
+                self.images.update(dict.fromkeys(images_of([resource])))
             found = self._judge(resource, engine.LOCAL)
             if resource.workload is not None:
                 self._templates[uid] = {_trait(each, resource.workload) for each in found}
