@@ -93,6 +93,21 @@ def judge(
                 findings.append(_unanswered(step, resource, _CRASHED))
         if len(findings) > start:
             findings[start:] = exempt(findings[start:], resource, policy, today, inline=inline)
+        if resource.least is not None:
+            from tidewaiter.rules.filled_in import ASKED_TWICE, certain
+
+            asked = ASKED_TWICE if names is None else ASKED_TWICE.intersection(names)
+            others = judge(
+                [resource.least],
+                policy,
+                inventory,
+                today=today,
+                inline=inline,
+                rules=rules,
+                names=asked,
+                out_of_time=out_of_time,
+            )
+            findings[start:] = certain(findings[start:], others.findings, resource)
     return Report(tuple(findings), tuple(crashes), tuple(unreached))
 
 

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules import engine
-from tidewaiter.rules.filled_in import ASKED_TWICE, certain
 from tidewaiter.rules.finding import EXEMPTED, Report
 from tidewaiter.rules.image_answers import images_of
 from tidewaiter.rules.inventory import CannotBeRead
@@ -173,6 +172,8 @@ class Reviewer:
         """Run the rules on an object of a request, which is laid over the inventory."""
         written, least = written_forms(obj)
         resource = self._resource(request, written)
+        if least is not None:
+            resource.least = self._resource(request, least)
         if obj is request.object:
             subject = request.subject
             resource.asked = Asked(
@@ -188,12 +189,6 @@ class Reviewer:
             live.lay_over(resource.kind_id, resource.namespace, resource.name, resource)
         try:
             report = self._judge([resource], today, out_of_time)
-            if least is not None:
-                others = self._judge(
-                    [self._resource(request, least)], today, out_of_time, ASKED_TWICE
-                )
-                findings = certain(report.findings, others.findings)
-                report = with_changes(report, findings=tuple(findings))
             if request.requested_version != resource.api_version:
                 report = self._by_requested_version(request, resource, report, today)
         finally:

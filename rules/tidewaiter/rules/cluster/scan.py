@@ -25,6 +25,7 @@ from tidewaiter.rules.cluster.client import Refused
 from tidewaiter.rules.cluster.discovery import discover
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.exemptions import annotation_exemptions
+from tidewaiter.rules.filled_in import stored
 from tidewaiter.rules.finding import UNKNOWN
 from tidewaiter.rules.image_answers import images_of
 from tidewaiter.rules.inventory import CannotBeRead, namespace_of
@@ -240,11 +241,8 @@ class _Judging:
             self._begun.add(kind.kind_id)
         for obj in page.items:
             self.read += 1
-            metadata = obj.get("metadata")
-            if isinstance(metadata, dict):
-                metadata.pop("managedFields", None)
             pod_specs = self._policy.pod_specs
-            self._take(Resource(obj, pod_specs=pod_specs))
+            self._take(stored(obj, pod_specs))
             if is_followed(kind.kind_id):
                 content = kept(obj, pod_specs, self._whole)
                 if content is not None:
@@ -261,7 +259,10 @@ class _Judging:
         complete = not self.errors and not self.namespaces
         self._inventory.complete = True
         for _, packed in sorted(self._packed.items()):
-            resource = Resource(orjson.loads(decompress(packed)), pod_specs=self._policy.pod_specs)
+            written, least = orjson.loads(decompress(packed))
+            resource = Resource(written, pod_specs=self._policy.pod_specs)
+            if least is not None:
+                resource.least = Resource(least, pod_specs=self._policy.pod_specs)
             self._judge(resource, engine.CROSS)
             if self._inline and annotation_exemptions(resource):
                 self._conclude_annotations(resource)
@@ -303,7 +304,9 @@ class _Judging:
             if resource.workload is not None:
                 self._templates[uid] = {_trait(each, resource.workload) for each in found}
             if self._asks_about_others(resource):
-                self._packed[_identity(resource)] = compress(orjson.dumps(resource.object), 1)
+                least = resource.least.object if resource.least is not None else None
+                forms = orjson.dumps([resource.object, least])
+                self._packed[_identity(resource)] = compress(forms, 1)
 
     def _is_meant(self, resource: Resource) -> bool:
         """Say whether an object is to be judged: all are, or those of some namespaces and these themselves."""

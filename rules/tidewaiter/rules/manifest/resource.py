@@ -51,7 +51,10 @@ class Asked:
 
 
 class Resource:
-    """One object of a manifest: its content (never written to) and its place. `asked` is set at admission.
+    """One object of a manifest: its content (never written to) and its place.
+
+    `asked` is set at admission. `least` is set of an object of a cluster: the object without what the API server
+    may have filled in, where that is less and nothing tells whether it has.
 
     `prefix` is the JSON pointer of the object inside its document ("/items/3" in a List), to put
     before a finding's pointer when its line is looked up. `duplicates` are the mapping keys that
@@ -69,6 +72,7 @@ class Resource:
         "kind",
         "kind_id",
         "labels",
+        "least",
         "name",
         "namespace",
         "object",
@@ -89,6 +93,7 @@ class Resource:
         """Wrap `obj`; `pod_specs` adds kinds that carry a pod spec, as kind id to JSON pointer."""
         self.object = obj
         self.asked: Asked | None = None
+        self.least: Resource | None = None
         self.file = file
         self.document = document
         self.prefix = prefix
