@@ -46,11 +46,12 @@ class Entry:
     namespace: str | None
     name: str
     properties: Mapping[str, str]
-    uid: str = ""
 
 
-def reports(entries: Iterable[Entry], *, timestamp: int | None = None) -> list[Plain]:
-    """Return the report objects, the cluster's first and then by namespace.
+def reports(
+    entries: Iterable[Entry], *, policy: str = "default", timestamp: int | None = None
+) -> list[Plain]:
+    """Return the report objects on what a policy of that name found, the cluster's first and then by namespace.
 
     An object that names no namespace is in a PolicyReport that names none either, unless it is of a kind
     without namespaces. `timestamp` is in seconds since 1970.
@@ -63,7 +64,8 @@ def reports(entries: Iterable[Entry], *, timestamp: int | None = None) -> list[P
     found = []
     for (namespaced, namespace), rows in sorted(by_place.items()):
         for number, part in enumerate(_parts(rows), 1):
-            found.append(_report(namespaced, namespace, number, part, timestamp))
+            results = [_entry_result(row, policy, timestamp) for row in part]
+            found.append(_report(namespaced, namespace, number, results))
     return found
 
 
@@ -72,19 +74,16 @@ def _parts(rows: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
         yield rows[start : start + RESULT_LIMIT]
 
 
-def _report(
-    namespaced: bool, namespace: str, number: int, rows: Sequence[Entry], timestamp: int | None
-) -> Plain:
+def _report(namespaced: bool, namespace: str, number: int, results: list[Plain]) -> Plain:
     metadata: Plain = {
         "name": NAME if number == 1 else f"{NAME}-{number}",
         "labels": {"app.kubernetes.io/managed-by": SOURCE},
     }
     if namespace:
         metadata["namespace"] = namespace
-    results = [_result(row, timestamp) for row in rows]
     summary = dict.fromkeys(("pass", "fail", "warn", "error", "skip"), 0)
-    for result in results:
-        summary[result["result"]] += 1
+    for each in results:
+        summary[each["result"]] += 1
     return {
         "apiVersion": API_VERSION,
         "kind": "PolicyReport" if namespaced else "ClusterPolicyReport",
@@ -94,29 +93,48 @@ def _report(
     }
 
 
-def _result(entry: Entry, timestamp: int | None) -> Plain:
-    result: Plain = {
-        "source": SOURCE,
-        "policy": entry.rule,
-        "category": entry.category,
-        "severity": SEVERITY_NAMES[entry.severity],
-        "result": outcome(entry.status, entry.severity),
-        "scored": entry.status == VIOLATION and entry.severity == "error",
-        "message": short(entry.message),
-    }
+def _entry_result(entry: Entry, policy: str, timestamp: int | None) -> Plain:
+    found = result(
+        policy=policy,
+        rule=entry.rule,
+        category=entry.category,
+        severity=entry.severity,
+        status=entry.status,
+        message=entry.message,
+        properties=entry.properties,
+    )
     if entry.kind:
         reference = {"apiVersion": entry.api_version, "kind": entry.kind, "name": entry.name}
         if entry.namespace:
             reference["namespace"] = entry.namespace
-        if entry.uid:
-            reference["uid"] = entry.uid
-        result["resources"] = [reference]
-    properties = {key: short(value) for key, value in entry.properties.items() if value}
-    if properties:
-        result["properties"] = properties
+        found["resources"] = [reference]
     if timestamp is not None:
-        result["timestamp"] = {"seconds": timestamp, "nanos": 0}
-    return result
+        found["timestamp"] = {"seconds": timestamp, "nanos": 0}
+    return found
+
+
+def result(
+    *,
+    policy: str,
+    rule: str,
+    category: str,
+    severity: str,
+    status: str,
+    message: str,
+    properties: Mapping[str, str],
+) -> Plain:
+    """Return one finding as a result of a report, whichever object the report is on; long texts are cut."""
+    return {
+        "source": SOURCE,
+        "policy": policy,
+        "rule": rule,
+        "category": category,
+        "severity": SEVERITY_NAMES[severity],
+        "result": outcome(status, severity),
+        "scored": status == VIOLATION and severity == "error",
+        "message": short(message),
+        "properties": {key: short(value) for key, value in properties.items() if value},
+    }
 
 
 def outcome(status: str, severity: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.cli.baseline import Entry
     from tidewaiter.cli.result import LintResult
+    from tidewaiter.rules.policy.compiled import PlainPolicy
 
 FORMATS = (
     "text", "json", "sarif", "junit", "github", "gitlab", "tap", "policyreport", "markdown", "html",
@@ -84,7 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
         fail_on=arguments.fail_on,
         use_cache=not arguments.no_cache,
     )
-    fail_on: str = plain.get("failOn", "error")
     job = Job(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
@@ -124,8 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.write_baseline:
         result = _written_baseline(arguments, result)
     for form, file in reports:
-        write(_render(form, result, arguments, show, fail_on, to_terminal=not file), file)
-    return _exit_code(result, fail_on)
+        write(_render(form, result, arguments, show, plain, to_terminal=not file), file)
+    return _exit_code(result, plain.get("failOn", "error"))
 
 
 def _baseline(arguments: argparse.Namespace) -> list[Entry] | None:
@@ -202,7 +202,7 @@ def _render(
     result: LintResult,
     arguments: argparse.Namespace,
     show: frozenset[str],
-    fail_on: str,
+    plain: PlainPolicy,
     *,
     to_terminal: bool,
 ) -> Iterator[str]:
@@ -214,8 +214,10 @@ def _render(
         from importlib import import_module
 
         pieces = import_module(f"tidewaiter.cli.output.{form}").pieces
-        by_level = {"fail_on": fail_on} if form in _BY_FAIL_LEVEL else {}
-        found: Iterator[str] = pieces(result, show=show, **by_level)
+        words = {"fail_on": plain.get("failOn", "error")} if form in _BY_FAIL_LEVEL else {}
+        if form == "policyreport":
+            words["policy"] = plain.get("name") or "default"
+        found: Iterator[str] = pieces(result, show=show, **words)
         return found
     from tidewaiter.cli.output import text
 

@@ -126,7 +126,7 @@ def _header(result: LintResult) -> str:
     )
     if result.held.unmatched is not None:
         items += f"<li><b>{len(result.held.baseline):,}</b> <span>in the baseline</span></li>"
-    facts = f"{counted(result.resources, 'object')} in {counted(result.files, 'file')}"
+    facts = f"{_number(result.resources, 'object')} in {_number(result.files, 'file')}"
     lines = [
         '<header>\n<div class="top"><div><h1>tidewaiter report</h1>',
         f'<p class="facts">{facts}</p></div>',
@@ -140,6 +140,10 @@ def _header(result: LintResult) -> str:
             f"<ul>{rows}</ul></section>"
         )
     return "\n".join([*lines, "</header>\n"])
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def _plural(level: str, number: int) -> str:
@@ -176,6 +180,7 @@ def _donut(findings: Sequence[LintFinding], names: _Names) -> str:
         tally[label(finding)] += 1
     present = [(level, tally[level]) for level in names.levels]
     said = ", ".join(f"{number} {_plural(level, number)}" for level, number in present)
+    size = ' class="long"' if total > 9999 else ""
     arcs, start = "", 0.0
     for level, number in present:
         share = 100 * number / total
@@ -194,7 +199,7 @@ def _donut(findings: Sequence[LintFinding], names: _Names) -> str:
         '<section class="panel" aria-labelledby="chart-level"><h3 id="chart-level">By severity</h3>'
         f'<div class="donut"><svg viewBox="0 0 42 42" role="img" aria-label="{said}">'
         f'<circle class="track" cx="21" cy="21" r="16"/>{arcs}'
-        f'<text x="21" y="22.4">{total:,}</text><text class="label" x="21" y="26.6">findings</text>'
+        f'<text x="21" y="22.4"{size}>{total:,}</text><text class="label" x="21" y="26.6">findings</text>'
         f'</svg><ul class="legend">{legend}</ul></div></section>\n'
     )
 

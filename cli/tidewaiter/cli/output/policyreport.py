@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from tidewaiter.cli.result import LintFinding, LintResult
 
 
-def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterator[str]:
+def pieces(
+    result: LintResult, *, show: frozenset[str] = frozenset(), policy: str = "default"
+) -> Iterator[str]:
     """Yield one document for each report. There is a time in it only where SOURCE_DATE_EPOCH gives one."""
-    found = reports(map(_entry, shown(result, show)), timestamp=_stated_time())
+    found = reports(map(_entry, shown(result, show)), policy=policy, timestamp=_stated_time())
     for report in found or [_NOTHING]:
         yield "---\n"
         yield yaml.dump(

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tidewaiter.rules import policy_report
 from tidewaiter.rules.cluster.client import METADATA_ONLY, Refused
 from tidewaiter.rules.errors import ClusterError
-from tidewaiter.rules.finding import SEVERITIES, VIOLATION
+from tidewaiter.rules.finding import SEVERITIES
 from tidewaiter.rules.manifest.resource import kind_id
-from tidewaiter.rules.policy_report import SEVERITY_NAMES, outcome, short
 from tidewaiter.rules.record import record
 
 if TYPE_CHECKING:
@@ -176,23 +176,20 @@ def _report(
 
 def _result(finding: Finding, policy: Policy) -> dict[str, Any]:
     entry = policy.entries.get(finding.rule)
-    properties = {
-        "pointer": finding.pointer,
-        "container": finding.container or "",
-        "remedy": finding.remediation.partition("\n")[0],
-        "exemption": finding.exemption.reason if finding.exemption is not None else "",
-    }
-    return {
-        "source": MANAGER,
-        "policy": policy.plain.get("name") or "default",
-        "rule": finding.rule,
-        "category": entry.section if entry is not None else "",
-        "severity": SEVERITY_NAMES[finding.severity],
-        "result": outcome(finding.status, finding.severity),
-        "scored": finding.status == VIOLATION and finding.severity == "error",
-        "message": short(finding.message),
-        "properties": {key: short(value) for key, value in properties.items() if value},
-    }
+    return policy_report.result(
+        policy=policy.plain.get("name") or "default",
+        rule=finding.rule,
+        category=entry.section if entry is not None else "",
+        severity=finding.severity,
+        status=finding.status,
+        message=finding.message,
+        properties={
+            "pointer": finding.pointer,
+            "container": finding.container or "",
+            "remedy": finding.remediation.partition("\n")[0],
+            "exemption": finding.exemption.reason if finding.exemption is not None else "",
+        },
+    )
 
 
 def _within_limit(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
