@@ -19,7 +19,8 @@ class LintFinding:
     `api_version`, `kind` and `name` are empty for a finding on the policy file itself. `exemption` is
     None or a mapping of `source`, `reason` and `expires`. `fix` are the edits that would mend it, if any.
     `field` is the pointer as `stable_field` makes it. `extent` is the first and last line of the object, (0, 0)
-    where the job did not ask for it.
+    where the job did not ask for it. `value_from` is file and line of the values file that a field of a rendered chart
+    takes its value from.
     """
 
     file: str
@@ -42,6 +43,7 @@ class LintFinding:
     fix: PlainFix | None = None
     field: str = ""
     extent: tuple[int, int] = (0, 0)
+    value_from: tuple[str, int] | None = None
 
 
 @record
@@ -74,7 +76,7 @@ class LintResult:
 
     `files` counts all that were looked at, those passed over among them; `skipped` pairs these with the
     reason. `lines` holds the source line of each finding, by file and line, and those around it where the
-    job asked for them.
+    job asked for them. `notes` are sentences on what could not be looked at.
     """
 
     files: int
@@ -84,6 +86,7 @@ class LintResult:
     errors: tuple[LintError, ...]
     lines: dict[tuple[str, int], str]
     held: Held = Held()
+    notes: tuple[str, ...] = ()
 
 
 def lint_error(error: TidewaiterError) -> LintError:

@@ -135,6 +135,8 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
         jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         today=today(),
         use_cache=False,
+        # Files are edited as they stand, and templates never.
+        render=False,
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
     )

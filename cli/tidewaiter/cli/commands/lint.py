@@ -51,6 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--inventory", action="append", metavar="PATH", help=INVENTORY_HELP)
     add_cluster_options(parser)
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
+    add("--no-render", action="store_true", help="leave charts and kustomizations unrendered")
+    add("--values", action="append", metavar="FILE", help="values for charts; may be repeated")
+    add("--set", action="append", metavar="KEY=VALUE", help="one value for charts, as Helm has it")
+    add("--namespace", metavar="NAME", help="namespace that charts are rendered for")
     add("--verify-images", action="store_true", help="ask registries for the signatures demanded")
     add("--format", default="text", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
@@ -99,6 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
         around=max(_AROUND.get(form, 0) for form, _ in reports),
         verify_images=arguments.verify_images,
         extents=bool(arguments.changed_since),
+        render=not arguments.no_render,
+        values=tuple(arguments.values or ()),
+        settings=tuple(arguments.set or ()),
+        namespace=arguments.namespace or "",
     )
     if arguments.write_baseline and arguments.changed_since:
         from tidewaiter.rules.errors import InputError
@@ -110,6 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
         from tidewaiter.cli.run.ratchet import held_back
 
         result = held_back(result, known, arguments.changed_since)
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
         print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)

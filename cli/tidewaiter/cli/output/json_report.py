@@ -84,8 +84,16 @@ def finding_object(finding: LintFinding) -> str:
         f'"remediation": {_string(finding.remediation)}, "fixable": {_boolean(finding.fix is not None)}, '
         f'"resource": {_resource(finding)}, "container": {_optional(finding.container)}, '
         f'"pointer": {_string(finding.pointer)}, '
-        f'"location": {_location(finding)}, "exemption": {_exemption(finding)}}}'
+        f'"location": {_location(finding)}, "exemption": {_exemption(finding)}{_value_from(finding)}}}'
     )
+
+
+def _value_from(finding: LintFinding) -> str:
+    """Return where a rendered field has its value from, for those alone."""
+    if finding.value_from is None:
+        return ""
+    file, line = finding.value_from
+    return f', "valueFrom": {{"file": {_string(file)}, "line": {line}}}'
 
 
 def _location(finding: LintFinding) -> str:

@@ -183,6 +183,18 @@ def _result(finding: LintFinding, index: int, mark: str, files: _Files) -> Plain
             **({"remedyExample": cleaned_lines(snippet)} if snippet else {}),
         },
     }
+    if finding.value_from is not None:
+        file, line = finding.value_from
+        result["relatedLocations"] = [
+            {
+                "id": 1,
+                "message": {"text": "The value comes from here."},
+                "physicalLocation": {
+                    "artifactLocation": artifact_location(file),
+                    "region": {"startLine": line},
+                },
+            }
+        ]
     if finding.exemption is not None:
         reason = clean(str(finding.exemption.get("reason") or ""))
         kind = "external" if finding.exemption.get("source") == "policy" else "inSource"

@@ -151,6 +151,9 @@ def _finding(
     if finding.exemption is not None:
         yield f"{margin}exempted by {_exemption(finding.exemption)}"
     if finding.status == VIOLATION:
+        if finding.value_from is not None:
+            file, line = finding.value_from
+            yield f"{margin}value from {printable(file)}:{line}"
         yield from _remedy(finding, place, margin, remedies)
 
 

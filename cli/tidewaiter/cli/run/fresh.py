@@ -12,6 +12,7 @@ from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.sources import discover, read_file
 from tidewaiter.rules.policy.compiled import Policy
+from tidewaiter.rules.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tidewaiter.cli.run.lint import Job
     from tidewaiter.cli.run.parallel import FindOut
     from tidewaiter.cli.run.part import PartAnswer, PlainResource
+    from tidewaiter.cli.run.rendering import Rendered
     from tidewaiter.rules.loading.sources import SourceFile
 
 HIDDEN = "***"
@@ -36,11 +38,13 @@ def judge_files(
     errors: list[LintError],
     complete: bool,
     progress: Callable[[int, int], None] | None,
+    *,
+    rendered: Rendered | None = None,
 ) -> LintResult:
     """Read and judge the files of a run; `sizes` are theirs in bytes.
 
     `contents` holds what cannot be read twice, `errors` what finding the files has met, and `complete`
-    says whether the files are a set.
+    says whether the files are a set. What was `rendered` is judged beside them.
     """
     policy = Policy(job.plain_policy)
     known = known_objects(job, policy, files)
@@ -49,7 +53,19 @@ def judge_files(
     known.rows.extend(schemas)
     errors = [*errors, *known.errors, *schema_errors]
     answers = _answers(job, policy, files, sizes, contents, known, complete, progress)
-    return _result(job, policy, files, answers, errors, complete)
+    if rendered is None:
+        return _result(job, policy, files, answers, errors, complete)
+    from tidewaiter.cli.run.rendering import judge_renderings
+
+    find_out = _image_verification(job, policy) if job.verify_images else None
+    answers += judge_renderings(job, policy, rendered, known, find_out, complete=complete)
+    result = _result(job, policy, files, answers, errors, complete)
+    return replace(
+        result,
+        files=result.files + len({f.file for each in rendered.renderings for f in each.files}),
+        findings=tuple({_order(each): each for each in result.findings}.values()),
+        notes=rendered.notes,
+    )
 
 
 def _answers(

@@ -35,7 +35,7 @@ class Job:
     `schemas` are files and folders with further schemas of custom resources. `jobs` is the number of processes
     at most; `today` is YYYY-MM-DD. The result has so many lines `around` each finding, and with `extents` the
     first and last line of each finding's object. `verify_images` asks registries for the signatures that the policy
-    demands.
+    demands. `render` builds charts, with further `values` files and single `settings`, into a `namespace`, and kustomizations.
     """
 
     paths: tuple[str, ...]
@@ -51,6 +51,10 @@ class Job:
     around: int = 0
     extents: bool = False
     verify_images: bool = False
+    render: bool = True
+    values: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    namespace: str = ""
 
 
 def lint(
@@ -92,9 +96,16 @@ def _lint(
             errors.append(lint_error(error))
             found_files = tuple(file for file in found.files if file.path != STDIN)
             found = type(found)(found_files, found.errors)
+    rendered = None
+    if job.render and (found.charts or found.kustomizations):
+        from tidewaiter.cli.run.rendering import render
+
+        rendered = render(job, found)
+        errors += rendered.errors
+        found = type(found)(rendered.files, found.errors)
     sizes = [_size(file.path) for file in found.files]
     # A cluster and a registry change from one run to the next.
-    is_still = "cluster" not in job.inventory and not job.verify_images
+    is_still = "cluster" not in job.inventory and not job.verify_images and rendered is None
     use_cache = job.use_cache and is_still and not contents and sum(sizes) > _CACHE_ABOVE_BYTES
     key = _cache_key(job, found.files, complete) if use_cache else ""
     if key:
@@ -105,7 +116,9 @@ def _lint(
             return _stored_result(stored)
     from tidewaiter.cli.run.fresh import judge_files
 
-    result = judge_files(job, found.files, sizes, contents, errors, complete, progress)
+    result = judge_files(
+        job, found.files, sizes, contents, errors, complete, progress, rendered=rendered
+    )
     if key and not result.errors:
         from tidewaiter.cli.run.cache import write_entry
 

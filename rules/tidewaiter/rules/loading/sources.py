@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
+CHART_FILE = "Chart.yaml"
+KUSTOMIZATION_FILES = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 _NEVER_WALKED = frozenset({".git", "node_modules"})
 
 
@@ -38,10 +40,16 @@ class SourceFile:
 
 @record
 class Found:
-    """The files in order, each once, and what could not be walked."""
+    """The files in order, each once, and what could not be walked.
+
+    `charts` are the walked folders with a `Chart.yaml`, `kustomizations` those that Kustomize builds, each with its
+    file; both in order.
+    """
 
     files: tuple[SourceFile, ...]
     errors: tuple[InputError, ...]
+    charts: tuple[str, ...] = ()
+    kustomizations: tuple[tuple[str, str], ...] = ()
 
 
 def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Found:
@@ -54,7 +62,9 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Found:
     walk = _Walk(_patterns(patterns) if patterns else None)
     for path in paths:
         walk.add(path)
-    return Found(tuple(walk.files), tuple(walk.errors))
+    return Found(
+        tuple(walk.files), tuple(walk.errors), tuple(walk.charts), tuple(walk.kustomizations)
+    )
 
 
 def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -146,6 +156,8 @@ class _Walk:
     def __init__(self, excluded: GitIgnoreSpec | None) -> None:
         self.files: list[SourceFile] = []
         self.errors: list[InputError] = []
+        self.charts: list[str] = []
+        self.kustomizations: list[tuple[str, str]] = []
         self._excluded = excluded
         self._seen: set[str] = set()
         self._folders: set[tuple[int, int]] = set()
@@ -200,6 +212,10 @@ class _Walk:
         for entry in entries:
             name = entry.name
             path = f"{shown}/{name}" if shown else name
+            if name == CHART_FILE:
+                self.charts.append(shown or ".")
+            elif name in KUSTOMIZATION_FILES:
+                self.kustomizations.append((shown or ".", name))
             try:
                 is_folder = entry.is_dir()
                 if not is_folder and not name.lower().endswith(_SUFFIXES):

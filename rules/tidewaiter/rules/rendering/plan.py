@@ -1,0 +1,140 @@
+"""What of a run is to be rendered, and which of its files are then no manifests by themselves."""
+
+from __future__ import annotations
+
+import os
+
+from tidewaiter.rules.loading.sources import CHART_FILE, KUSTOMIZATION_FILES
+from tidewaiter.rules.record import record, replace
+from tidewaiter.rules.rendering.chart import ChartOptions, engine_missing, render_chart
+from tidewaiter.rules.rendering.gitops import Repository, followed
+from tidewaiter.rules.rendering.kustomization import (
+    build,
+    find_program,
+    read_kustomization,
+    roots,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.rendering.gitops import Followed, LineOf
+    from tidewaiter.rules.rendering.kustomization import Kustomization
+    from tidewaiter.rules.rendering.rendered import Rendering
+
+
+@record
+class Plan:
+    """What to render. `notes` are sentences about what cannot be rendered here.
+
+    A file below one of the folders `inside`, or among `parts`, is not linted by itself.
+    """
+
+    charts: tuple[tuple[str, tuple[ChartOptions, ...]], ...]
+    kustomizations: tuple[tuple[Kustomization, tuple[Followed, ...]], ...]
+    program: tuple[str, ...]
+    inside: tuple[str, ...]
+    parts: frozenset[str]
+    notes: tuple[str, ...]
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a file is a part of something rendered."""
+        return path in self.parts or any(_is_below(path, folder) for folder in self.inside)
+
+    def render(self) -> Iterator[Rendering]:
+        """Render, one chart or kustomization after the other."""
+        for root, scenarios in self.charts:
+            for options in scenarios:
+                yield from render_chart(root, options)
+        for kustomization, appliers in self.kustomizations:
+            if not appliers:
+                yield build(kustomization, self.program)
+            for each in appliers:
+                yield build(kustomization, self.program, each.around)
+
+
+def make_plan(
+    charts: Sequence[str],
+    kustomizations: Sequence[tuple[str, str]],
+    resources: Iterable[Resource],
+    options: ChartOptions,
+    line_of: LineOf,
+) -> Plan:
+    """Plan what to render of the charts and kustomizations found, and of what `resources` of Argo CD and Flux name."""
+    outer = [each for each in charts if not any(_is_inside(each, other) for other in charts)]
+    read = [
+        read_kustomization("" if folder == "." else folder, file) for folder, file in kustomizations
+    ]
+    read = [each for each in read if not any(_is_below(each.file, chart) for chart in outer)]
+    chosen: dict[str, list[ChartOptions]] = {each: [] for each in outer}
+    applied: dict[str, list[Followed]] = {}
+    known = {os.path.normpath(each.folder or "."): each for each in read}
+    for each in followed(resources, Repository("."), line_of):
+        folder = os.path.normpath(each.folder)
+        if os.path.isfile(os.path.join(folder, CHART_FILE)):
+            chosen.setdefault(folder, []).append(_chart_options(each, options))
+        elif (file := _kustomization_in(folder)) is not None:
+            known.setdefault(folder, read_kustomization("" if folder == "." else folder, file))
+            applied.setdefault(folder, []).append(each)
+    notes = []
+    missing = engine_missing() if chosen else ""
+    if missing:
+        notes.append(f"{_listed('chart', chosen)} not rendered, and so not checked: {missing}")
+        chosen = {}
+    program = find_program() if known else ()
+    built = roots(known.values())
+    if known and not program:
+        names = [each.folder or "." for each in built]
+        why = "neither kustomize nor kubectl is installed; their files are checked one by one"
+        notes.append(f"{_listed('kustomization', names)} not built: {why}")
+        built = []
+    parts = {file for each in known.values() for file in each.files} if program else set()
+    return Plan(
+        tuple((root, tuple(found) or (options,)) for root, found in chosen.items()),
+        tuple(
+            (each, tuple(applied.get(os.path.normpath(each.folder or "."), ()))) for each in built
+        ),
+        program,
+        tuple(each for each in chosen if each in outer),
+        frozenset(parts),
+        tuple(notes),
+    )
+
+
+def _chart_options(each: Followed, options: ChartOptions) -> ChartOptions:
+    return replace(
+        options,
+        values=(*each.values, *options.values),
+        inline=each.inline,
+        settings=(*each.settings, *options.settings),
+        namespace=each.namespace,
+        release=each.release,
+        title=each.title,
+    )
+
+
+def _kustomization_in(folder: str) -> str | None:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    return next((name for name in sorted(names) if name in KUSTOMIZATION_FILES), None)
+
+
+def _is_inside(chart: str, other: str) -> bool:
+    """Tell whether a chart is a subchart of another one."""
+    return chart != other and _is_below(chart, os.path.join(other, "charts"))
+
+
+def _is_below(path: str, folder: str) -> bool:
+    if folder in {".", ""}:
+        return not os.path.isabs(path) and not path.startswith("..")
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def _listed(what: str, names: Iterable[str]) -> str:
+    every = sorted(names)
+    shown = ", ".join(every[:3]) + (f" and {len(every) - 3} more" if len(every) > 3 else "")
+    return f"{what} {shown} is" if len(every) == 1 else f"{what}s {shown} are"

@@ -1,0 +1,169 @@
+"""`tidewaiter lint` renders what a folder holds, each chart and kustomization once, and points into the sources."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.rules.rendering.charts import small
+from tests.rules.rendering.test_kustomization import BASE, DEPLOYMENT, OVERLAY, PATCH
+from tidewaiter.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPLATE = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+spec:
+  containers:
+    - name: web
+      image: {{ .Values.image }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def lint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
+    capsys.readouterr()
+    code = main(["lint", "--format", "json", "--only", "no-latest-tag", *words])
+    said = capsys.readouterr()
+    return code, json.loads(said.out), said.err
+
+
+def places(report: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(each["location"]["file"], each["location"]["line"]) for each in report["findings"]]
+
+
+def test_a_finding_points_to_the_template_and_to_the_value(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, TEMPLATE, "# the image\nimage: nginx:latest\n")
+    code, report, _ = lint(capsys)
+    assert code == 1
+    assert places(report) == [("small/templates/all.yaml", 8)]
+    assert report["findings"][0]["valueFrom"] == {"file": "small/values.yaml", "line": 2}
+    assert report["errors"] == []
+
+
+def test_the_text_report_names_the_values_file(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    main(["lint", "--only", "no-latest-tag"])
+    assert "value from small/values.yaml:1" in capsys.readouterr().out
+
+
+def test_values_and_settings_of_the_command_line_count(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    (inside / "mine.txt").write_text("image: nginx:1.2\n")
+    assert lint(capsys, "--values", "mine.txt")[0] == 0
+    assert lint(capsys, "--set", "image=nginx:1.2")[0] == 0
+
+
+def test_a_chart_that_cannot_be_rendered_is_an_error_and_the_rest_is_checked(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, '{{ fail "no" }}\n')
+    (inside / "pod.yaml").write_text(TEMPLATE.replace("{{ .Values.image }}", "nginx:latest"))
+    code, report, error = lint(capsys)
+    assert code == 2
+    assert places(report) == [("pod.yaml", 8)]
+    assert report["errors"][0]["file"] == "small/templates/all.yaml"
+    assert "Traceback" not in error
+
+
+def test_scenarios_share_their_findings(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chart = small(inside, TEMPLATE, "image: nginx:latest\n")
+    (chart / "ci").mkdir()
+    write(chart / "ci", **{"a-values.yaml": "a: 1\n", "b-values.yaml": "image: nginx:1.2\n"})
+    assert places(lint(capsys)[1]) == [("small/templates/all.yaml", 8)]
+
+
+def test_an_overlay_is_built_and_its_parts_are_not_linted_by_themselves(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("base", "prod"):
+        (inside / folder).mkdir()
+    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
+    write(inside / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+    code, report, _ = lint(capsys)
+    assert code == 1
+    # The overlay sets the tag of nginx, and nobody that of the logger.
+    assert places(report) == [("base/deployment.yaml", 13)]
+    assert report["findings"][0]["resource"]["namespace"] == "prod"
+
+
+def test_without_rendering_files_are_checked_as_they_stand(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    code, report, _ = lint(capsys, "--no-render")
+    assert (code, report["findings"]) == (0, [])
+
+
+def test_an_application_renders_its_chart_with_its_values(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "remote", "add", "origin", "https://git.example.com/o/r"], check=True)
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    application = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "shop"},
+        "spec": {
+            "source": {
+                "repoURL": "git@git.example.com:o/r.git",
+                "path": "small",
+                "helm": {"valuesObject": {"image": "nginx"}},
+            },
+            "destination": {"namespace": "prod"},
+        },
+    }
+    (inside / "app.json").write_text(json.dumps(application, indent=1))
+    code, report, _ = lint(capsys)
+    assert code == 1
+    (finding,) = report["findings"]
+    assert finding["message"].startswith("the image nginx of container web has no tag")
+    assert finding["resource"]["namespace"] == "prod"
+    assert finding["valueFrom"]["file"] == "app.json"
+
+
+def test_where_nothing_can_render_that_is_said(
+    inside: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidewaiter.rules.rendering.plan.engine_missing", lambda: "no engine")
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    code, report, error = lint(capsys)
+    assert code == 0
+    assert report["findings"] == []
+    assert "note: chart small is not rendered, and so not checked: no engine" in error
+
+
+def test_an_exemption_by_file_speaks_of_the_template(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    (inside / "tidewaiter.yaml").write_text(
+        "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: x}\nspec:\n  exemptions:\n"
+        "    - match: {files: ['small/**']}\n      rules: [no-latest-tag]\n      reason: for a test\n"
+    )
+    code, report, _ = lint(capsys)
+    assert (code, report["summary"]["exempted"]) == (0, 1)
