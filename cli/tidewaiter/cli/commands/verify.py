@@ -237,12 +237,15 @@ def _authorities(arguments: argparse.Namespace) -> list[Authorities]:
         CertificateAuthority,
         KeyAuthority,
         TimestampAuthority,
-        TrustedRoot,
     )
-    from tidewaiter.rules.signatures.material import check_certificates, check_key
+    from tidewaiter.rules.signatures.material import (
+        check_certificates,
+        check_key,
+        check_trusted_root,
+    )
 
     stated_root = arguments.trusted_root
-    root = TrustedRoot(_read(stated_root)) if stated_root else None
+    root = check_trusted_root(_read(stated_root), stated_root) if stated_root else None
     logged = arguments.tlog == "require" or (arguments.tlog is None and root is not None)
     log_root = (root or PUBLIC_GOOD) if logged else None
     stamps = []

@@ -117,6 +117,12 @@ def check_logged(
     return datetime.fromtimestamp(message.integrated_time, UTC)
 
 
+def check_root(stated: TrustedRoot) -> None:
+    """Raise InputError where a trust root that is given as text cannot be used."""
+    if stated.text:
+        _root(stated)
+
+
 class _Identities:
     """A verification policy of the library: the certificate must be of one of these identities."""
 

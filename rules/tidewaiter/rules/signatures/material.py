@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.signatures.authority import TrustedRoot
 from tidewaiter.rules.signatures.keys import read_public_key
 from tidewaiter.rules.signatures.signed_time import read_certificates
 
@@ -23,3 +24,15 @@ def check_certificates(pem: str, file: str) -> str:
     except InputError as error:
         raise InputError(error.message, file=file) from None
     return pem
+
+
+def check_trusted_root(text: str, file: str) -> TrustedRoot:
+    """Return a trust root (JSON) that can be verified with. Raises InputError with the file."""
+    from tidewaiter.rules.signatures.keyless import check_root
+
+    root = TrustedRoot(text)
+    try:
+        check_root(root)
+    except InputError as error:
+        raise InputError(error.message, file=file) from None
+    return root

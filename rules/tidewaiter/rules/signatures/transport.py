@@ -7,6 +7,8 @@ so that a host which a registry names is never served by a connection opened for
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -184,6 +186,8 @@ def _reason(error: BaseException) -> str:
             break
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {inner.verify_message}"
-    if isinstance(inner, OSError) and inner.strerror:
+    if isinstance(inner, socket.gaierror) and inner.strerror:
         return inner.strerror
+    if isinstance(inner, OSError) and inner.errno:
+        return os.strerror(inner.errno)
     return str(inner) or str(error) or type(error).__name__
