@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tidewaiter.webhook.log import logger
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.traces import Tracer
 
 _DAY = 86_400
+_TOLD_EVERY = 60.0
 
 
 class Serving:
@@ -45,6 +48,7 @@ class Serving:
         self.images = images
         self.background_audit = background_audit
         self.draining = False
+        self._told: dict[str, float] = {}
         self._day = -1
         self._today = ""
 
@@ -65,11 +69,22 @@ class Serving:
     ) -> None:
         """Count a decision that has been answered, write it to the audit log and trace it."""
         self.metrics.count(gate, decision, seconds, loaded.policy.pod_specs)
+        for rule in decision.crashed_rules:
+            self._tell_crash(rule, decision)
         parent = next((value for name, value in headers if name == b"traceparent"), b"")
         trace_id = trace_of(parent)
         if self.tracer is not None:
             trace_id = self.tracer.record(gate, decision, loaded.hash, seconds, parent) or trace_id
         self.audit_log.write(gate, decision, loaded.hash, seconds, trace_id)
+
+    def _tell_crash(self, rule: str, decision: Decision) -> None:
+        """Log that a rule raised, once in a while for each rule; the metric counts them all."""
+        now = time.monotonic()
+        if now - self._told.get(rule, -_TOLD_EVERY) >= _TOLD_EVERY:
+            self._told[rule] = now
+            subject = decision.subject
+            where = "/".join(filter(None, (subject.namespace, subject.name)))
+            logger.error("rule %s raised on %s %s, which is a defect", rule, subject.kind, where)
 
     def measure(self, in_flight: int) -> None:
         """Bring up to date what is measured only when asked for."""
