@@ -255,7 +255,11 @@ async def measure(
     context = ssl.create_default_context(cafile=authority) if where.scheme == "https" else None
     loop = asyncio.get_running_loop()
     connections = [
-        (await loop.create_connection(Connection, where.hostname, where.port, ssl=context))[1]
+        (
+            await loop.create_connection(
+                Connection, where.hostname or "", where.port or 443, ssl=context
+            )
+        )[1]
         for _ in range(CONNECTIONS)
     ]
     request = (

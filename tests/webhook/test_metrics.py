@@ -84,9 +84,7 @@ def test_the_dashboard_and_the_alerts_name_metrics_that_exist() -> None:
     exported = set(_declared())
     exported |= {f"tidewaiter_review_seconds_{each}" for each in ("bucket", "sum", "count")}
     exported |= {"process_resident_memory_bytes"}
-    expressions = [
-        target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
-    ]
+    expressions = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
     expressions += [each["expr"] for each in DASHBOARD["annotations"]["list"]]
     expressions += [alert["expr"] for group in RULES["groups"] for alert in group["rules"]]
     assert len(expressions) > 30
@@ -142,7 +140,7 @@ def _declared() -> dict[str, list[str]]:
 
 
 def _metrics_in(expression: str) -> set[str]:
-    for sign in "()[]{}<>=!~,+-*/\"":
+    for sign in '()[]{}<>=!~,+-*/"':
         expression = expression.replace(sign, " ")
     prefixes = ("tidewaiter_", "process_")
     return {word for word in expression.split() if word.startswith(prefixes)}

@@ -56,6 +56,9 @@ def parse_review(payload: object) -> AdmissionRequest:
     operation = request.get("operation")
     if operation not in OPERATIONS:
         raise BadReview(f"the request's operation is none of {', '.join(OPERATIONS)}")
+    check_types(request, _REQUEST, "request")
+    for key in ("kind", "resource", "requestKind"):
+        check_types(mapping(request.get(key)), _KIND, key)
     kind = mapping(request.get("kind"))
     if not text(kind.get("kind")) or not text(kind.get("version")):
         raise BadReview("the request does not say of which kind its object is")
@@ -63,10 +66,13 @@ def parse_review(payload: object) -> AdmissionRequest:
     if operation in {"CREATE", "UPDATE"} and new is None:
         raise BadReview(f"the request is a {operation} and has no object")
     user = mapping(request.get("userInfo"))
+    check_types(user, _USER, "userInfo")
+    if not all(isinstance(group, str) for group in sequence(user.get("groups"))):
+        raise BadReview("a group of the userInfo is no string")
     subject = ReviewedObject(
         uid=uid,
         username=text(user.get("username")),
-        groups=tuple(group for group in sequence(user.get("groups")) if isinstance(group, str)),
+        groups=tuple(sequence(user.get("groups"))),
         operation=operation,
         api_version=_api_version(kind),
         kind=text(kind.get("kind")),
@@ -98,6 +104,29 @@ def review_part(payload: object, api_version: str, kind: str, part: str) -> dict
     if not isinstance(found, dict):
         raise BadReview(f"the {kind} has no {part}")
     return found
+
+
+def check_types(value: Mapping[str, Any], types: Mapping[str, type], what: str) -> None:
+    """Raise BadReview where a field that is there has another type than these; null is none there, as in Go."""
+    for key, kind in types.items():
+        stated = value.get(key)
+        if stated is not None and type(stated) is not kind:
+            raise BadReview(f"{key} of the {what} is no {_NAMES[kind]}")
+
+
+_NAMES: dict[type, str] = {str: "string", bool: "boolean", dict: "object", list: "list"}
+_REQUEST: dict[str, type] = {
+    "name": str,
+    "namespace": str,
+    "subResource": str,
+    "dryRun": bool,
+    "userInfo": dict,
+    "kind": dict,
+    "resource": dict,
+    "requestKind": dict,
+}
+_KIND: dict[str, type] = {"group": str, "version": str, "kind": str, "resource": str}
+_USER: dict[str, type] = {"username": str, "groups": list}
 
 
 def _object(request: Mapping[str, Any], key: str) -> dict[str, Any] | None:

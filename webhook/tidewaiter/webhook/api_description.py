@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+TIMEOUT_PATTERN = r"([0-9]{1,6}(\.[0-9]{1,9})?(ns|us|ms|s|m|h))+"
+TIMEOUT_LENGTH = 20
+"""A Go duration without a sign, and too short to overflow one."""
+
 _MESSAGE = {"$ref": "#/components/schemas/Message"}
 
 
@@ -27,8 +31,8 @@ def _review(summary: str, operation: str, review: str, answer: str) -> dict[str,
                     "description": "How long the API server waits, as a Go duration; the answer comes before.",
                     "schema": {
                         "type": "string",
-                        "pattern": r"^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m))+$",
-                        "maxLength": 20,
+                        "pattern": f"^{TIMEOUT_PATTERN}$",
+                        "maxLength": TIMEOUT_LENGTH,
                         "example": "10s",
                     },
                 }
@@ -71,6 +75,11 @@ REVIEW_PATHS: dict[str, Any] = {
 
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _OBJECT = {"type": ["object", "null"]}
+_STRING = {"type": ["string", "null"]}
+_KIND = {
+    "type": ["object", "null"],
+    "properties": dict.fromkeys(("group", "version", "kind", "resource"), _STRING),
+}
 
 
 def _envelope(api_version: str, kind: str, part: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -105,23 +114,25 @@ SCHEMAS: dict[str, Any] = {
                     "type": "object",
                     "required": ["version", "kind"],
                     "properties": {
-                        "group": {"type": "string"},
+                        "group": _STRING,
                         "version": {"type": "string", "minLength": 1},
                         "kind": {"type": "string", "minLength": 1},
                     },
                 },
                 "operation": {"enum": ["CREATE", "UPDATE", "DELETE", "CONNECT"]},
-                "name": {"type": "string"},
-                "namespace": {"type": "string"},
-                "subResource": {"type": "string"},
+                "resource": _KIND,
+                "requestKind": _KIND,
+                "name": _STRING,
+                "namespace": _STRING,
+                "subResource": _STRING,
                 "dryRun": {"type": ["boolean", "null"]},
                 "object": {"type": "object"},
                 "oldObject": _OBJECT,
                 "userInfo": {
-                    "type": "object",
+                    "type": ["object", "null"],
                     "properties": {
-                        "username": {"type": "string"},
-                        "groups": {"type": "array", "items": {"type": "string"}},
+                        "username": _STRING,
+                        "groups": {"type": ["array", "null"], "items": {"type": "string"}},
                     },
                 },
             },
@@ -149,13 +160,18 @@ SCHEMAS: dict[str, Any] = {
         "spec",
         {
             "type": "object",
+            "required": ["containers"],
             "properties": {
                 "containers": {
                     "type": "array",
-                    "items": {"type": "object", "properties": {"image": {"type": "string"}}},
+                    "items": {
+                        "type": "object",
+                        "required": ["image"],
+                        "properties": {"image": {"type": "string", "minLength": 1}},
+                    },
                 },
-                "annotations": _STRINGS,
-                "namespace": {"type": "string"},
+                "annotations": {**_STRINGS, "type": ["object", "null"]},
+                "namespace": _STRING,
             },
         },
     ),

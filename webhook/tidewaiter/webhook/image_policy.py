@@ -16,7 +16,7 @@ from tidewaiter.rules.exemptions import ANNOTATION_PREFIX
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.manifest.fields import mapping, text
 from tidewaiter.rules.manifest.resource import Resource
-from tidewaiter.webhook.admission_request import BadReview, review_part
+from tidewaiter.webhook.admission_request import BadReview, check_types, review_part
 from tidewaiter.webhook.decision import Decision, ReviewedObject, RuleAnswer
 from tidewaiter.webhook.effect import effect_of, settings_of
 from tidewaiter.webhook.exempt_requests import ExemptRequests
@@ -54,11 +54,10 @@ def parse_image_review(payload: object) -> ImageRequest:
     images = tuple(text(mapping(row).get("image")) for row in containers)
     if not all(images):
         raise BadReview("a container of the spec has no image")
-    annotations = {
-        key: value
-        for key, value in mapping(spec.get("annotations")).items()
-        if isinstance(key, str) and isinstance(value, str)
-    }
+    check_types(spec, {"namespace": str, "annotations": dict}, "spec")
+    annotations = mapping(spec.get("annotations"))
+    if not all(isinstance(value, str) for value in annotations.values()):
+        raise BadReview("an annotation of the spec is no string")
     subject = ReviewedObject(
         operation="CREATE",
         api_version=API_VERSION,

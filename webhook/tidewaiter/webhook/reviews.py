@@ -7,14 +7,16 @@ and cannot change it.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
+from tidewaiter.rules.manifest.duration import parse_duration
 from tidewaiter.webhook.admission import BadReview, answer, failure, parse_review
+from tidewaiter.webhook.api_description import TIMEOUT_LENGTH, TIMEOUT_PATTERN
 from tidewaiter.webhook.image_policy import image_answer, parse_image_review
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
@@ -39,6 +41,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 MARGIN = 0.1
 """The part of the timeout that is left for the way of the answer, and at most _LARGEST_MARGIN seconds of it."""
 _LARGEST_MARGIN = 0.5
+_DURATION = re.compile(TIMEOUT_PATTERN)
 _BUFFERED = 64 * 2**20
 """Bytes of all requests that are being read; more are turned away, however many clients send at once."""
 _THROWN_AWAY = 64 * 2**20
@@ -240,10 +243,10 @@ def _timeout(query: bytes) -> float:
     )
     if stated is None:
         return DEFAULT_TIMEOUT
-    try:
-        seconds = parse_duration(stated) / 1e9
-    except InvalidDuration as error:
-        raise Refusal(400, "timeout_parameter", f"timeout: {error}") from None
+    if len(stated) > TIMEOUT_LENGTH or not _DURATION.fullmatch(stated):
+        message = "timeout is not a duration such as 10s or 1m30s"
+        raise Refusal(400, "timeout_parameter", message)
+    seconds = parse_duration(stated) / 1e9
     return seconds if seconds > 0 else DEFAULT_TIMEOUT
 
 
