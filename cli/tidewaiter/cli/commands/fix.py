@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     _report(
         result,
         generation,
-        quiet=arguments.quiet,
+        quiet=arguments.quiet or arguments.diff,
         would=keeps,
         out=sys.stderr if only_text else sys.stdout,
     )

@@ -15,7 +15,7 @@ from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tidewaiter.cli.result import LintError, LintFinding
     from tidewaiter.cli.run.lint import Job
@@ -127,9 +127,12 @@ class _Run:
             return False
         made = []
         try:
-            wanted = [edits for _, edits in fixable if self._unsafe or edits[0]]
+            wanted: dict[int, list[PlainFix]] = {}
+            for _, edits in fixable:
+                if (self._unsafe or edits[0]) and self._choose is None:
+                    wanted.setdefault(edits[1], []).append(edits)
             for finding, edits in _in_order(fixable):
-                if self._make(draft, finding, edits, wanted):
+                if self._make(draft, finding, edits, wanted.get(edits[1], ())):
                     made.append(finding)
         except Stop:
             self._is_stopped = True
@@ -146,31 +149,35 @@ class _Run:
         return True
 
     def _make(
-        self, draft: Draft, finding: LintFinding, edits: PlainFix, wanted: list[PlainFix]
+        self, draft: Draft, finding: LintFinding, edits: PlainFix, wanted: Sequence[PlainFix]
     ) -> bool:
         if self._is_stopped or (not edits[0] and not self._unsafe):
             return False
         if _identity(finding) in self._reasons:
             return False
-        before = draft.data() if self._choose is not None else b""
-        kept = draft.state()
         try:
-            if not draft.apply(edits, wanted if self._choose is None else ()):
-                return False
-            if self._choose is not None:
-                after = draft.data()
-                if after != before and not self._choose(finding, before, after):
-                    draft.restore(kept)
-                    self._refuse([finding], DECLINED)
-                    return False
+            if self._choose is None:
+                return draft.apply(edits, wanted)
+            return self._ask(draft, finding, edits, self._choose)
         except Refused as problem:
-            draft.restore(kept)
             self._refuse([finding], str(problem))
             return False
-        except Stop:
-            draft.restore(kept)
-            raise
-        return True
+
+    def _ask(self, draft: Draft, finding: LintFinding, edits: PlainFix, choose: Choose) -> bool:
+        """Make a fix, show what it changes, and take it back unless it is wanted."""
+        before, kept = draft.data(), draft.state()
+        if not draft.apply(edits):
+            return False
+        is_wanted = False
+        try:
+            after = draft.data()
+            is_wanted = after == before or choose(finding, before, after)
+        finally:
+            if not is_wanted:
+                draft.restore(kept)
+        if not is_wanted:
+            self._refuse([finding], DECLINED)
+        return is_wanted
 
     def _refuse(self, findings: list[LintFinding], reason: str) -> None:
         for finding in findings:

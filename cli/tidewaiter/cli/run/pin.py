@@ -180,10 +180,16 @@ def _pin_file(file: _File, job: PinJob, answers: Answers) -> tuple[list[ImageOut
         draft: Draft | None = Draft(file.data)
     except Refused:
         draft = None
-    wanted = [fix for place in file.places if (fix := _fix(place, answers)) is not None]
+    wanted: dict[int, list[PlainFix]] = {}
+    for place in file.places:
+        fix = _fix(place, answers)
+        if fix is not None:
+            wanted.setdefault(place.document, []).append(fix)
     for place in file.places:
         line = locator.document(place.document).at(place.pointer).line
-        outcome, digest, reason = _pin_place(place, job, answers, draft, wanted)
+        outcome, digest, reason = _pin_place(
+            place, job, answers, draft, wanted.get(place.document, ())
+        )
         image = place.image.original if place.image is not None else ""
         outcomes.append(ImageOutcome(file.path, line, image, outcome, digest, reason))
     try:

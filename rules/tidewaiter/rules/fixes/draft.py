@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.fixes.edit import PlainFix
 
-    State = tuple[dict[int, tuple[str, Any]], set[tuple[int, str]], set[tuple[int, str, int]]]
+    State = tuple[dict[int, tuple[str, Any]], set[tuple[int, str]], dict[tuple[int, str], int]]
 
 
 class Draft:
@@ -35,13 +35,13 @@ class Draft:
         self._pieces = pieces(self._text)
         self._edited: dict[int, tuple[str, Any]] = {}
         self._touched: set[tuple[int, str]] = set()
-        self._moved: set[tuple[int, str, int]] = set()
+        self._moved: dict[tuple[int, str], int] = {}
 
     def apply(self, fix: PlainFix, also: Iterable[PlainFix] = ()) -> bool:
         """Make all of a fix's edits, or none. `also` are other fixes that are wanted; see `edited_text`.
 
-        Returns False where an earlier fix has already changed one of the places: then the object has to be
-        judged again first. Raises Refused.
+        Nothing has changed where it raises Refused. Returns False where an earlier fix has already changed one of the places: then the object has to be
+        judged again first.
         """
         _, index, edits = fix
         if index >= len(self._pieces):
@@ -60,12 +60,12 @@ class Draft:
             if operation != APPEND:
                 self._touched.add((index, pointer))
             if operation == REMOVE and part.isdigit():
-                self._moved.add((index, above, int(part)))
+                self._moved[index, above] = int(part)
         return True
 
     def state(self) -> State:
         """Return what has been done so far, to go back to."""
-        return dict(self._edited), set(self._touched), set(self._moved)
+        return dict(self._edited), set(self._touched), dict(self._moved)
 
     def restore(self, state: State) -> None:
         """Go back to an earlier state."""
@@ -73,14 +73,15 @@ class Draft:
 
     def _collides(self, document: int, pointer: str) -> bool:
         """Tell whether a place has been changed, or has moved behind an entry that is gone."""
-        for index, touched in self._touched:
-            if index == document and f"{pointer}/".startswith(f"{touched}/"):
+        here = pointer
+        while here:
+            above, _, part = here.rpartition("/")
+            gone = self._moved.get((document, above))
+            if (document, here) in self._touched:
                 return True
-        for index, above, number in self._moved:
-            if index == document and pointer.startswith(f"{above}/"):
-                part = pointer[len(above) + 1 :].partition("/")[0]
-                if part.isdigit() and int(part) >= number:
-                    return True
+            if gone is not None and part.isdigit() and int(part) >= gone:
+                return True
+            here = above
         return False
 
     def data(self) -> bytes:
