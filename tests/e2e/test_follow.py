@@ -24,6 +24,7 @@ from tidewaiter.rules.cluster.client import Client
 from tidewaiter.rules.cluster.credentials import bearer
 from tidewaiter.rules.cluster.follow import Follower, read_once
 from tidewaiter.rules.cluster.snapshot import save
+from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.live_inventory import LiveInventory
 from tidewaiter.rules.policy.compiled import Policy
@@ -417,6 +418,19 @@ def test_lint_asks_the_cluster_and_a_snapshot_says_the_same(
     assert lint(asyncio.run(save_now(tmp_path / "after"))) == []
 
 
+def test_a_cluster_that_goes_away_while_it_is_read_is_one_error(cluster: Cluster) -> None:
+    async def test() -> None:
+        async with (
+            Proxy(cluster.server.url) as proxy,
+            Client(proxy.access(cluster.server)) as client,
+        ):
+            proxy.bytes_left = 150_000
+            with pytest.raises(ClusterError, match=r"cannot be reached|broke"):
+                await read_once(client, Policy())
+
+    run(test())
+
+
 class Proxy:
     """A TCP proxy before the API server that can be cut."""
 
@@ -427,6 +441,8 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_cut = False
         self.port = 0
+        self.bytes_left = sys.maxsize
+        """How much more goes through before the proxy is cut."""
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -468,10 +484,12 @@ class Proxy:
         )
         self._open -= {writer, far_writer}
 
-    @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
+                self.bytes_left -= len(data)
+                if self.bytes_left < 0:
+                    await self.cut()
                 writer.write(data)
                 await writer.drain()
         finally:

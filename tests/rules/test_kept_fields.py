@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tidewaiter.rules.engine
 from tidewaiter.rules import engine
@@ -291,6 +293,61 @@ def test_busy_kinds_are_not_followed() -> None:
     assert is_followed("Deployment.apps")
     assert is_followed("Widget.example.com")
     assert "Secret" not in LEFT_OUT
+
+
+KEYS = st.sampled_from(
+    [
+        "metadata",
+        "spec",
+        "template",
+        "containers",
+        "env",
+        "data",
+        "annotations",
+        "labels",
+        "ownerReferences",
+        "controller",
+        "versions",
+        "schema",
+        "status",
+        "name",
+        "x",
+    ]
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=9), st.just("x" * 9000)
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=20,
+)
+KINDS = st.sampled_from(
+    [
+        ("v1", "Pod"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "CronJob"),
+        ("v1", "Secret"),
+        ("v1", "ConfigMap"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        ("keda.sh/v1", "ScaledObject"),
+        ("example.com/v1", "Widget"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(KINDS, st.dictionaries(KEYS, VALUES, max_size=5))
+def test_whatever_an_object_holds_it_is_kept_or_left_out(
+    kind: tuple[str, str], content: dict[str, Any]
+) -> None:
+    obj = {"apiVersion": kind[0], "kind": kind[1], **content}
+    before = json.dumps(obj)
+    found = kept(obj)
+    assert json.dumps(obj) == before
+    if found is not None:
+        LiveInventory().put(Resource(found))
+        assert kept(found) is not None or kind[1] == "Pod"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tidewaiter.cli.result import lint_error
-from tidewaiter.rules.errors import ClusterError, InputError, TidewaiterError
+from tidewaiter.rules.errors import InputError, TidewaiterError
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import STDIN, discover, read_file
 from tidewaiter.rules.record import record
@@ -117,13 +117,7 @@ async def _ask(job: Job, policy: Policy) -> ClusterObjects:
     from tidewaiter.rules.cluster.follow import read_once
 
     async with open_client(job.kubeconfig, job.context) as client:
-        try:
-            objects, unreadable = await read_once(client, policy)
-        except* ClusterError as errors:
-            first: BaseException = errors
-            while isinstance(first, BaseExceptionGroup):
-                first = first.exceptions[0]
-            raise ClusterError(str(first)) from None
+        objects, unreadable = await read_once(client, policy)
     return [each.object for each in objects], dict(unreadable)
 
 

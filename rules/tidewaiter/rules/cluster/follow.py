@@ -487,13 +487,17 @@ async def read_once(
             return
         objects.extend(rows)
 
-    async with asyncio.TaskGroup() as tasks:
-        for resource in found.preferred():
-            if not resource.is_listable:
-                continue
-            if is_followed(resource.kind_id):
+    wanted = []
+    for resource in found.preferred():
+        if resource.is_listable and is_followed(resource.kind_id):
+            wanted.append(resource)
+        elif resource.is_listable:
+            unreadable[resource.kind_id] = "tidewaiter does not follow them"
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for resource in wanted:
                 tasks.create_task(read(resource))
-            else:
-                unreadable[resource.kind_id] = "tidewaiter does not follow them"
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
     objects.sort(key=lambda each: (each.kind_id, namespace_of(each), each.name))
     return objects, unreadable
