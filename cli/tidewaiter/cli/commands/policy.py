@@ -53,6 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`"
     )
     export.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
+    importing = actions.add_parser(
+        "import", help="print what another tool enforces as a policy", allow_abbrev=False
+    )
+    importing.add_argument("file", metavar="FILE", help="what to read, or - for stdin")
     test = actions.add_parser(
         "test", help="run the cases of a folder by the policy's own rules", allow_abbrev=False
     )
@@ -69,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do one action. Raises PolicyError and InputError for what cannot be read or found."""
     if arguments.action == "schema":
         return _schema()
+    if arguments.action == "import":
+        return _import(arguments)
     if arguments.action == "export":
         return _export(arguments)
     if arguments.action == "test":
@@ -104,6 +110,28 @@ def _export(arguments: argparse.Namespace) -> int:
     if not found.objects:
         raise PolicyError("none of the policy's rules has a form in CEL", file=policy.file)
     _print([yaml.safe_dump_all(found.objects, sort_keys=False, width=100).rstrip()])
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from tidewaiter.rules.errors import PolicyError
+    from tidewaiter.rules.loading.sources import read_file
+    from tidewaiter.rules.policy.importing import import_policy
+    from tidewaiter.rules.policy.validation import validated
+
+    name = "standard input" if arguments.file == "-" else arguments.file
+    made, parts = import_policy(read_file(arguments.file), name)
+    try:
+        validated(made.encode(), "the imported policy")
+    except PolicyError as error:
+        print(f"tidewaiter: what was imported is no valid policy yet: {error}", file=sys.stderr)
+        _print([made.rstrip()])
+        return 2
+    for part in parts:
+        for note in part.notes:
+            where = f"{part.what}: " if part.what else ""
+            print(f"{name}: {where}{note}", file=sys.stderr)
+    _print([made.rstrip()])
     return 0
 
 
