@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tidewaiter.cli.result import LintFinding
     from tidewaiter.cli.run.comparison import Comparison
 
+MARK = "<!-- tidewaiter diff -->"
+"""As the mark of a report: a job finds its comment by it."""
 _ROOM = 600
 """Kept free for the ends of the parts."""
 _TEXT_LIMIT = 300
@@ -24,7 +26,7 @@ def pieces(comparison: Comparison, *, limit: int = LIMIT) -> Iterator[str]:
     """Yield the report in blocks of whole lines, `limit` characters at most."""
     left = limit - _ROOM
     head = [
-        "## What changes in findings\n\n",
+        f"{MARK}\n## What changes in findings\n\n",
         f"`{_code(comparison.old)}` to `{_code(comparison.new)}`: {escaped(summary(comparison))}.\n",
     ]
     for error in comparison.errors[:_ERRORS_SHOWN]:

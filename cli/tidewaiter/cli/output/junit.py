@@ -71,8 +71,9 @@ def _suite(file: str, findings: Sequence[LintFinding], fail_on: str) -> Iterator
 
 def _case(finding: LintFinding, file: str, *, failed: bool) -> Iterator[str]:
     subject = object_name(finding) or "the policy"
-    container = f", container {clean(finding.container)}" if finding.container is not None else ""
-    name = _text(f"{finding.rule}: {subject}{container} (line {finding.line})")
+    # Readers follow a test by its name from run to run, so there is no line in it.
+    field = clean(finding.field or finding.pointer)
+    name = _text(f"{finding.rule}: {subject}{field and f': {field}'}")
     message = _text(clean(finding.message))
     yield f'<testcase classname="{_text(file)}" name="{name}">'
     if failed:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LIMIT = 65_536
 """Characters of a comment: https://github.com/orgs/community/discussions/27190 names it."""
+MARK = "<!-- tidewaiter -->"
+"""The first line, which nobody sees: a job finds the comment of its last run by it, to write it anew."""
 _ROOM = 400
 """Kept free for the last lines."""
 _RULES_SHOWN = 15
@@ -69,7 +71,7 @@ def pieces(
 def _head(result: LintResult, findings: Sequence[LintFinding]) -> Iterator[str]:
     tally = count(result.findings)
     fine = not any(tally[severity] for severity in SEVERITIES) and not result.errors
-    yield "## tidewaiter\n\n"
+    yield f"{MARK}\n## tidewaiter\n\n"
     parts = [
         f"{_SIGNS[severity]} **{counted(tally[severity], severity, severity if severity == 'info' else '')}**"
         for severity in SEVERITIES
