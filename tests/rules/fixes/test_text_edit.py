@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidewaiter.rules.fixes.edit import APPEND, REMOVE, SET
@@ -200,6 +200,7 @@ def _places(value: Any, pointer: str = "") -> list[str]:
     return found
 
 
+@settings(deadline=None)
 @given(
     value=st.dictionaries(st.sampled_from("abcd"), VALUES, min_size=1, max_size=3),
     new=VALUES,
@@ -231,6 +232,47 @@ def test_an_edit_of_any_layout_comes_out_right_or_not_at_all(
     assert text.count("# c") - after.count("# c") <= (
         0 if operation == APPEND else text.count("# c")
     )
+
+
+@settings(deadline=None)
+@given(
+    value=st.dictionaries(st.sampled_from("abcd"), VALUES, min_size=1, max_size=3),
+    new=VALUES,
+    choice=st.randoms(use_true_random=False),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    is_indented=st.booleans(),
+)
+def test_adding_to_indented_yaml_keeps_every_line_as_it_is(
+    value: dict[str, Any], new: Any, choice: Any, end: str, is_indented: bool
+) -> None:
+    dumper = _Indented if is_indented else yaml.SafeDumper
+    lines = yaml.dump(value, Dumper=dumper, default_flow_style=False, width=40).splitlines()
+    for _ in range(choice.randrange(3)):
+        lines.insert(choice.randrange(len(lines) + 1), choice.choice(["# c", "      # c", ""]))
+    end = end if len(lines) > 1 else "\n"  # a single line does not say how lines end
+    text = end.join(lines) + choice.choice(["", end])
+    before = read_value(text)
+    places = [
+        place for place in _places(before) if place.endswith("/new") and _parent(before, place)
+    ]
+    pointer = choice.choice(places)
+    after = edit(text, (SET, pointer, new))
+    assert same(read_value(after), edited_value(before, (SET, pointer, new)))
+    kept = iter(after.split(end))
+    assert all(line in kept for line in text.split(end)), (text, after)
+
+
+class _Indented(yaml.SafeDumper):
+    """Lists stand further in than their keys."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _parent(value: Any, place: str) -> Any:
+    for part in place.split("/")[1:-1]:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
 
 
 def test_most_edits_of_plain_layouts_are_possible() -> None:

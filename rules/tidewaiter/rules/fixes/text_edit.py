@@ -13,6 +13,7 @@ from tidewaiter.rules.fixes.value_edit import Refused, edited_value, is_done, pa
 from tidewaiter.rules.loading.documents import load_documents
 from tidewaiter.rules.loading.outline import Branch, Reference, extent_of, outline
 from tidewaiter.rules.loading.text import next_line
+from tidewaiter.rules.manifest.fields import escape, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class _Sheet:
                 return
             in_flow = isinstance(node, Branch) and node.flow
             key, node = child
-            value = value[part] if isinstance(value, dict) else value[int(part)]
+            value = resolve(value, f"/{escape(part)}")
         self._look_out_for_anchor(node)
         if isinstance(node, Reference):
             self._refuse_alias(node)
