@@ -197,7 +197,7 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
         text = log.read_text()
         _, found, rest = text.partition("listening on ")
         if found and "\n" in rest:
-            return int(rest.split("\n")[0].rpartition(":")[2])
+            return int(rest.split("\n")[0].rpartition(":")[2].rstrip('"}'))
         if process.poll() is not None:
             break
         time.sleep(0.02)

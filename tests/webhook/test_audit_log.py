@@ -20,6 +20,8 @@ from tidewaiter.rules.audit_chain import verify
 if TYPE_CHECKING:
     from tests.webhook.running import Webhook
 
+pytestmark = pytest.mark.slow
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 

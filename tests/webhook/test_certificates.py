@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.webhook.running import Webhook
 
+pytestmark = pytest.mark.slow
+
 
 def test_new_handshakes_see_the_new_pair_and_no_request_is_dropped(tmp_path: Path) -> None:
     with running(tmp_path) as server, load(server) as sent:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.webhook.running import Webhook
 
+pytestmark = pytest.mark.slow
+
 HEAD = (
     b"POST /validate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n" % len(BODY)

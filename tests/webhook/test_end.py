@@ -14,6 +14,8 @@ from tests.webhook.running import running, until
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_request_is_dropped_under_load(tmp_path: Path) -> None:
     with running(tmp_path, "--drain-grace", "1s") as server, load(server) as sent:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.webhook.load import load
 from tests.webhook.running import PRIVILEGED, running, until
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.webhook.running import Webhook
+
+pytestmark = pytest.mark.slow
 
 STRICT = "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: strict}\nspec: {}\n"
 LAX = STRICT.replace("strict", "lax").replace("{}", "{rules: {no-privileged: {enabled: false}}}")

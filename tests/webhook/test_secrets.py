@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.webhook.running import Webhook
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2-S3cr3t-AKIAIOSFODNN7EXAMPLE"
 ENCODED = base64.b64encode(SECRET.encode()).decode()
 

@@ -6,12 +6,15 @@ import http.server
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.webhook.running import pod, review_of, running, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECRET = "hunter2-in-a-variable"
