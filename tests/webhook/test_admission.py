@@ -74,6 +74,14 @@ def test_every_violated_rule_is_in_the_message_however_many_there_are() -> None:
     assert decision.audit_annotations["policy"] == "strict"
 
 
+def test_what_matters_most_stands_first() -> None:
+    message = decide({}, review_of(deployment({**BAD, "image": "a:latest"}))).message
+    places = [
+        message.index(f"- {rule}:") for rule in ("no-privileged", "image-digest", "liveness-probe")
+    ]
+    assert places == sorted(places)
+
+
 def test_warnings_have_no_control_characters() -> None:
     plain: PlainPolicy = {"only": ["no-latest-tag"], "admission": {"mode": "warn"}}
     odd = {**GOOD, "image": "a\n\x00b\ud800:latest", "name": "x\ty"}

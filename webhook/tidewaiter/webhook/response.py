@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidewaiter.rules.catalogue import entries
 from tidewaiter.rules.finding import SEVERITIES, UNKNOWN
+from tidewaiter.rules.rule import SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,14 +160,19 @@ def _status(decision: Decision) -> dict[str, Any]:
 
 
 def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Return the findings by rule, the gravest first, violations before what is not known."""
-    ordered = sorted(
-        findings, key=lambda each: (SEVERITIES.index(each.severity), each.status == UNKNOWN)
-    )
+    """Return the findings by rule, those that matter most first."""
+    ordered = sorted(findings, key=_rank)
     groups: dict[str, list[Finding]] = {}
     for finding in ordered:
         groups.setdefault(finding.rule, []).append(finding)
     return list(groups.values())
+
+
+def _rank(finding: Finding) -> tuple[int, bool, int]:
+    """Order by severity, violations before what is not known, then as the catalogue does: security first."""
+    entry = entries().get(finding.rule)
+    section = SECTIONS.index(entry.section) if entry is not None else 0
+    return SEVERITIES.index(finding.severity), finding.status == UNKNOWN, section
 
 
 def _entry(group: Sequence[Finding], *, remedy: bool) -> str:
