@@ -47,6 +47,8 @@ _WATCH_SECONDS = 120.0
 only sign of life: a server sends no bookmarks of a kind of which it has not seen a change."""
 _IDLE_SECONDS = 180.0
 """Without a word for longer than a watch lasts, a connection counts as lost."""
+GIVE_UP_SECONDS = 300.0
+"""A kind that alone is silent for so long, as when its aggregated API server is down, is not known any more."""
 _STEADY_SECONDS = 60.0
 _SLOW_RETRY = 60.0
 """Between attempts at what the server refuses, and lists of what it cannot watch."""
@@ -303,6 +305,8 @@ class Follower:
                 pause = backoff(attempt)
             finally:
                 followed.connected = False
+            if pause:
+                self._give_up_if_alone(followed)
             await asyncio.sleep(pause)
 
     def _refused(self, followed: _Followed, error: Refused, attempt: int) -> float:
@@ -328,6 +332,22 @@ class Follower:
             followed.missing = True
             self._changed.set()
         return _SLOW_RETRY * random.uniform(0.5, 1.0) if lasting else backoff(attempt)  # noqa: S311
+
+    def _give_up_if_alone(self, followed: _Followed) -> None:
+        """Take a kind for unknown that has been silent for long while others are heard of."""
+        now = time.monotonic()
+        if (
+            followed.synced
+            and followed.heard is not None
+            and now - followed.heard > GIVE_UP_SECONDS
+            and any(
+                each.heard is not None and now - each.heard < _IDLE_SECONDS
+                for each in self._followed.values()
+            )
+        ):
+            followed.version, followed.synced = "", False
+            reason = "the cluster has ceased to answer for them"
+            self._inventory.cannot_read(followed.resource.kind_id, reason)
 
     async def _list(self, followed: _Followed) -> None:
         """Read all objects of a kind and forget what is no longer there."""
