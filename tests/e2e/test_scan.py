@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import secrets
@@ -352,3 +353,28 @@ def served(server: ApiServer, version: str) -> bool:
         return True
     except Refused:
         return False
+
+
+def test_a_snapshot_answers_for_the_cluster_and_has_no_secret(place: Place, tmp_path: Path) -> None:
+    value = secrets.token_urlsafe(24)
+    place.create("Secret", "database", stringData={"password": value})
+    place.create("Service", "api", spec={"selector": {"app": "api"}, "ports": [{"port": 80}]})
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": pods_of("api")}
+    metadata = {"metadata": {"name": "api", "namespace": place.namespace}}
+    (tmp_path / "deploy.yaml").write_text(json.dumps({**manifest, **metadata}), encoding="utf-8")
+    snapshot = tmp_path / "cluster.snapshot"
+    done = place.scan(f"--snapshot={snapshot}", "--only=service-selector")
+    assert done.found("service-selector") == ["Service api"]
+    content = gzip.decompress(snapshot.read_bytes()).decode()
+    assert '"password"' in content
+    assert value not in content
+    assert base64.b64encode(value.encode()).decode() not in content
+    command = [sys.executable, "-m", "tidewaiter.cli.main", "lint", "deploy.yaml", "--format=json"]
+    linted = subprocess.run(
+        [*command, f"--inventory={snapshot}", "--only=network-policy-default-deny"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert linted.returncode in {0, 1}, linted.stderr

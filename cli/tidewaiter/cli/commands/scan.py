@@ -46,7 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--statistics", action="store_true", help="count the findings by rule")
     add("--verify-images", action="store_true", help="ask registries for the signatures demanded")
     add("--write-reports", action="store_true", help="write PolicyReports into the cluster")
-
+    add(
+        "--snapshot",
+        metavar="FILE",
+        help="save what rules know of the cluster, for lint --inventory",
+    )
     add("--no-cache", action="store_true", help="neither read nor write the cache")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour the text")
     add("-q", "--quiet", action="store_true", help="print findings only, without remedies")
@@ -69,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_reports=arguments.write_reports,
         verify_images=arguments.verify_images,
         use_cache=not arguments.no_cache,
+        snapshot=arguments.snapshot or "",
     )
     done = scan_cluster(job, _progress())
     for error in done.result.errors:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Job:
     """What to scan: the cluster, and the namespaces in it or all of them, by a policy in its plain form.
 
-    `today` is YYYY-MM-DD. `verify_images` asks registries for the signatures that the policy demands.
+    `today` is YYYY-MM-DD; `snapshot` is the file that the inventory is saved to, empty for none. `verify_images` asks
+    registries for the signatures that the policy demands.
     """
 
     kubeconfig: str | None
@@ -34,6 +35,7 @@ class Job:
     plain_policy: PlainPolicy
     today: str
     write_reports: bool
+    snapshot: str
     verify_images: bool = False
     use_cache: bool = True
 
@@ -83,6 +85,10 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
         )
         errors: list[TidewaiterError] = list(found.errors)
         written = None
+        if job.snapshot:
+            from tidewaiter.rules.cluster.snapshot import save
+
+            save(job.snapshot, found.inventory.everything(), found.not_known())
         if job.write_reports:
             written = await write_reports(
                 client, found, policy, now=int(time.time()), namespaces=job.namespaces

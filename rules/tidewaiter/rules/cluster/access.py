@@ -287,7 +287,8 @@ def _impersonation(user: Entry) -> tuple[tuple[str, str], ...]:
     rows += [("Impersonate-Group", group) for group in groups]
     if extra is not None:
         for key in extra.fields:
-            rows += [(f"Impersonate-Extra-{quote(key)}", value) for value in extra.texts(key)]
+            header = f"Impersonate-Extra-{quote(key, safe='')}"
+            rows += [(header, value) for value in extra.texts(key)]
     if rows and not name:
         raise user.error("groups, uid or extra are impersonated without a user: `as` is missing")
     return tuple(rows)

@@ -17,6 +17,7 @@ import httpx
 import orjson
 
 from tidewaiter.rules.cluster.access import find_access
+from tidewaiter.rules.cluster.credentials import ExecPlugin
 from tidewaiter.rules.cluster.proxy import is_local
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.version import __version__
@@ -308,7 +309,11 @@ class Client:
         idle: float | None = None,
     ) -> httpx.Request:
         access = self.access
-        own = await asyncio.to_thread(access.credentials.headers)
+        credentials = access.credentials
+        if isinstance(credentials, ExecPlugin):  # a program may take its time
+            own = await asyncio.to_thread(credentials.headers)
+        else:
+            own = credentials.headers()
         extensions: dict[str, Any] = {
             "timeout": {"connect": _CONNECT_TIMEOUT, "read": idle, "write": None, "pool": None}
         }

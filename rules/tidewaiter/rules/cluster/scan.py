@@ -83,9 +83,14 @@ class Scan:
     findings: tuple[Finding, ...]
     crashes: tuple[RuleCrash, ...]
     errors: tuple[ClusterError, ...]
-    inventory: LiveInventory
+    inventory: ClusterInventory
     discovery: Discovery
     is_whole: bool
+
+    def not_known(self) -> dict[str, str]:
+        """Return the kinds of which the inventory has not all objects, with the reason."""
+        partly = "only those of some namespaces may be read"
+        return {**dict.fromkeys(self.inventory.partly_read, partly), **self.inventory.unreadable}
 
     def all_findings(self) -> list[Finding]:
         """Return every finding, those on the policy last."""
@@ -202,7 +207,7 @@ class _Judging:
         self._policy = policy
         self._today = today
         self._inline = bool(policy.plain.get("admission", {}).get("annotationExemptions"))
-        self._inventory = _ClusterInventory(policy.pod_specs, self.namespaces)
+        self._inventory = ClusterInventory(policy.pod_specs, self.namespaces)
         self._crashes: list[RuleCrash] = []
         self._found: dict[Identity, list[Finding]] = {}
         self._rules: dict[Identity, int] = {}
@@ -411,7 +416,7 @@ class _Judging:
         }
 
 
-class _ClusterInventory(LiveInventory):
+class ClusterInventory(LiveInventory):
     """An inventory in which some kinds are known in some namespaces only."""
 
     __slots__ = ("namespaces", "partly_read")
