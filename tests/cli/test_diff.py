@@ -182,6 +182,9 @@ def test_what_cannot_be_read_makes_it_incomplete(capfd: pytest.CaptureFixture[st
     report = diff(capfd, "old", "new", code=2)
     assert names(report["added"]) == ["no-privileged two"]
     assert report["errors"][0]["file"] == "new/b.yaml"
+    commit()
+    report = diff(capfd, "HEAD:new", "old", code=2)
+    assert report["errors"][0]["file"] == "HEAD:new/b.yaml"
 
 
 def test_links_out_of_a_commit_are_not_followed(

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 API_VERSION = "wgpolicyk8s.io/v1alpha2"
 SOURCE = "tidewaiter"
 NAME = "tidewaiter"
+LABEL = "app.kubernetes.io/managed-by"
+WRITER = "tidewaiter-lint"
+"""Not `tidewaiter`: a scan of the cluster looks after the reports of that name, and removes what it does not know."""
 RESULT_LIMIT = 500
 """Results in one object: some hundred kilobytes."""
 SEVERITY_NAMES = {"error": "high", "warning": "medium", "info": "low"}
@@ -77,7 +80,7 @@ def _parts(rows: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
 def _report(namespaced: bool, namespace: str, number: int, results: list[Plain]) -> Plain:
     metadata: Plain = {
         "name": NAME if number == 1 else f"{NAME}-{number}",
-        "labels": {"app.kubernetes.io/managed-by": SOURCE},
+        "labels": {LABEL: WRITER},
     }
     if namespace:
         metadata["namespace"] = namespace

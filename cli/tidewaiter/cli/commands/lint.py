@@ -158,7 +158,8 @@ def _written_baseline(arguments: argparse.Namespace, result: LintResult) -> Lint
         return result
     entries = entries_of(result.findings)
     save(path, entries)
-    print(f"{path}: {sum(entry.count for entry in entries)} findings", file=sys.stderr)
+    number = sum(entry.count for entry in entries)
+    print(f"{path}: {number} finding{'' if number == 1 else 's'}", file=sys.stderr)
     return held_back(result, entries, None)
 
 

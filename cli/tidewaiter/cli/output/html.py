@@ -51,7 +51,7 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
     rules = rules_of(findings)
     style, script = _asset("report.css"), _asset("report.js")
     yield _opening(style, script)
-    yield _header(result)
+    yield _header(result, with_script=bool(findings))
     yield "<main>\n"
     if findings:
         names = _Names(findings, rules)
@@ -62,7 +62,8 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
         yield "<noscript><p>The list needs JavaScript; the rules below do not.</p></noscript></section>\n"
         yield _rules(rules, names, findings)
     else:
-        yield '<p class="notice good" id="list">Nothing was found.</p>\n'
+        good = "" if result.errors else " good"
+        yield f'<p class="notice{good}" id="list">Nothing was found.</p>\n'
     yield "</main>\n"
     yield f"<footer>tidewaiter {escape(__version__)}</footer>\n"
     if findings:
@@ -117,7 +118,7 @@ def _namespace(finding: LintFinding) -> str:
     return clean(finding.namespace) if finding.namespace else _NONE
 
 
-def _header(result: LintResult) -> str:
+def _header(result: LintResult, *, with_script: bool) -> str:
     tally = count(result.findings)
     items = "".join(
         f'<li class="{level}"><b>{tally[level]:,}</b> <span>{_plural(level, tally[level])}</span></li>'
@@ -130,7 +131,7 @@ def _header(result: LintResult) -> str:
     lines = [
         '<header>\n<div class="top"><div><h1>tidewaiter report</h1>',
         f'<p class="facts">{facts}</p></div>',
-        '<button type="button" id="theme" title="Change between light and dark">Light / dark</button></div>',
+        f"{_THEME if with_script else ''}</div>",
         f'<ul class="totals">{items}</ul>',
     ]
     if result.errors:
@@ -140,6 +141,11 @@ def _header(result: LintResult) -> str:
             f"<ul>{rows}</ul></section>"
         )
     return "\n".join([*lines, "</header>\n"])
+
+
+_THEME = (
+    '<button type="button" id="theme" title="Change between light and dark">Light / dark</button>'
+)
 
 
 def _number(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ import yaml
 from tidewaiter.cli.output.rule_text import remedy_parts
 from tidewaiter.cli.output.shared import clean, exemption_text, repository_path, shown
 from tidewaiter.rules.catalogue import entries
-from tidewaiter.rules.policy_report import Entry, reports
+from tidewaiter.rules.policy_report import API_VERSION, LABEL, NAME, WRITER, Entry, reports
 from tidewaiter.rules.rule import CUSTOM
 
 TYPE_CHECKING = False
@@ -32,9 +32,9 @@ def pieces(
 
 
 _NOTHING = {
-    "apiVersion": "wgpolicyk8s.io/v1alpha2",
+    "apiVersion": API_VERSION,
     "kind": "ClusterPolicyReport",
-    "metadata": {"name": "tidewaiter", "labels": {"app.kubernetes.io/managed-by": "tidewaiter"}},
+    "metadata": {"name": NAME, "labels": {LABEL: WRITER}},
     "summary": {"pass": 0, "fail": 0, "warn": 0, "error": 0, "skip": 0},
     "results": [],
 }

@@ -232,7 +232,11 @@ def _commit_side(spec: str, ref: str, path: str, job: Job) -> Side:
             result = lint(
                 replace(job, paths=(target,), inventory=inventory, schemas=schemas, use_cache=False)
             )
-            return Side(spec, _from_root(result.findings, target), result.errors)
+            errors = tuple(
+                replace(each, file=f"{ref}:{each.file}") if each.file else each
+                for each in result.errors
+            )
+            return Side(spec, _from_root(result.findings, target), errors)
         finally:
             os.chdir(here)
 
