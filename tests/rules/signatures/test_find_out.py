@@ -240,6 +240,7 @@ def test_a_key_in_a_secret_is_read_by_who_can(registry: Registry) -> None:
     authority = {"key": {"secretRef": reference}, "transparencyLog": "ignored"}
 
     async def read(namespace: str, name: str) -> dict[str, bytes]:
+        await asyncio.sleep(0.05)
         assert (namespace, name) == ("keys", "release")
         return {"cosign.pub": ONE.public.encode()}
 
@@ -247,6 +248,9 @@ def test_a_key_in_a_secret_is_read_by_who_can(registry: Registry) -> None:
         raise ClusterError("forbidden")
 
     assert passes([entry(authority)], image, read_secret=read)
+    unsigned = registry.image("shop/unsigned")
+    both = found([entry(authority)], image, unsigned, read_secret=read)
+    assert [[each.unknown for each in answer.signature] for answer in both] == [[], [False]]
     for reader in (None, forbidden):
         (answer,) = found([entry(authority)], image, read_secret=reader)
         (problem,) = answer.signature

@@ -52,7 +52,7 @@ class Images:
         """Open nothing yet: without images in the policy nothing is needed. Raises InputError."""
         self._settings = settings
         self._cache: VerdictCache | None = None
-        self._client: RegistryClient | None = None
+        self._clients: dict[str, RegistryClient] = {}
         self._verifier: ImageVerifier | None = None
         self._facts: ImageFacts | None = None
         self._secrets = _Secrets(settings.kubeconfig)
@@ -66,31 +66,40 @@ class Images:
         return await self.verifier(facts).find_out(images, seconds=max(seconds, 0.05))
 
     def verifier(self, facts: ImageFacts) -> ImageVerifier:
-        """Return what verifies by a policy; that of another one ends its work unheard."""
+        """Return what verifies by a policy; that of the policy before ends what it has begun."""
         if self._verifier is None or self._facts is not facts:
-            from tidewaiter.rules.signatures.credentials import usual_keychain
             from tidewaiter.rules.signatures.find_out import ImageVerifier
-            from tidewaiter.rules.signatures.registry import RegistryClient, RegistrySettings
 
-            plain_http = frozenset(facts.settings.get("plainHTTP", ()))
+            self._verifier = ImageVerifier(
+                facts, self._client_for(facts), self._open_cache(), read_secret=self._secrets.read
+            )
+            self._facts = facts
+        return self._verifier
+
+    def _client_for(self, facts: ImageFacts) -> RegistryClient:
+        """Return a client for a policy's settings: policies with the same ones share it."""
+        from tidewaiter.rules.signatures.ask import with_pull_secrets
+        from tidewaiter.rules.signatures.credentials import usual_keychain
+        from tidewaiter.rules.signatures.registry import RegistryClient, RegistrySettings
+
+        plain_http = frozenset(facts.settings.get("plainHTTP", ()))
+        key = repr((sorted(plain_http), facts.settings.get("pullSecrets")))
+        if key not in self._clients:
             settings = RegistrySettings(
                 plain_http_hosts=plain_http,
                 # An image must not name this machine, unless the policy itself does.
                 loopback=any(host.startswith(_LOOPBACK) for host in plain_http),
             )
-            self._client = RegistryClient(settings, usual_keychain())
-            self._verifier = ImageVerifier(
-                facts, self._client, self._open_cache(), read_secret=self._secrets.read
-            )
-            self._facts = facts
-        return self._verifier
+            keychain = with_pull_secrets(usual_keychain(), facts, self._secrets.read)
+            self._clients[key] = RegistryClient(settings, keychain)
+        return self._clients[key]
 
     async def aclose(self) -> None:
         """Give up what runs, and close files and connections."""
         if self._verifier is not None:
             await self._verifier.aclose()
-        if self._client is not None:
-            await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
         if self._cache is not None:
             await self._cache.aclose()
         await self._secrets.aclose()

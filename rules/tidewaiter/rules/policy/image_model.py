@@ -336,6 +336,13 @@ class ImageEntry(_Strict):
         return self
 
 
+class PullSecret(_Strict):
+    """A Secret with the login of a registry."""
+
+    namespace: Text = Field(description="The Secret's namespace.")
+    name: Text = Field(description="The Secret's name.")
+
+
 class ImageSettings(_Strict):
     """How the entries of `images` work together."""
 
@@ -352,6 +359,11 @@ class ImageSettings(_Strict):
     )
     keepRefused: Span | None = Field(  # noqa: N815
         None, description="How long a negative verdict is kept. Default: 1m."
+    )
+    pullSecrets: list[PullSecret] | None = Field(  # noqa: N815
+        None,
+        description="Secrets of type kubernetes.io/dockerconfigjson by which registries are logged in to, "
+        "where the cluster can be read.",
     )
     plainHTTP: list[Text] | None = Field(  # noqa: N815
         None, description="Registries, as host:port, that are spoken to without TLS."

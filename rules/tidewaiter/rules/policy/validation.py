@@ -272,6 +272,7 @@ _MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (model.CustomRule, "matchConditions"): model.NamedExpression,
     (model.PolicySpec, "images"): image_model.ImageEntry,
     (model.PolicySpec, "imageSettings"): image_model.ImageSettings,
+    (image_model.ImageSettings, "pullSecrets"): image_model.PullSecret,
     (image_model.ImageEntry, "authorities"): image_model.Authority,
     (image_model.ImageEntry, "attestations"): image_model.AttestationDemand,
     (image_model.AttestationDemand, "authorities"): image_model.Authority,

@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tidewaiter.rules.errors import InputError, RegistryError
 from tidewaiter.rules.manifest.image import DOCKER_HUB
@@ -41,12 +41,23 @@ class Login:
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
+class LoginSource(Protocol):
+    """Something that knows logins."""
+
+    async def login(self, registry: str, repository: str) -> Login | None:
+        """Return what to show for a repository, or None."""
+
+
 class Keychain:
     """Logins by registry, the first source that knows one first."""
 
-    def __init__(self, sources: Sequence[DockerConfig] = ()) -> None:
+    def __init__(self, sources: Sequence[LoginSource] = ()) -> None:
         """Ask these sources in turn."""
         self._sources = tuple(sources)
+
+    def after(self, first: LoginSource) -> Keychain:
+        """Return a keychain that asks another source before its own."""
+        return Keychain((first, *self._sources))
 
     async def login(self, registry: str, repository: str) -> Login | None:
         """Return what to show for a repository, or None to come as nobody.

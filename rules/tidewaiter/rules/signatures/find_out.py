@@ -53,6 +53,7 @@ MOST_WAITING = 2000
 """Images that may wait for their turn; beyond that an answer is refused at once."""
 SECRETS_KEPT = 60.0
 """Seconds after which the Secrets that hold keys are read again."""
+_GONE = frozenset({403, 404})
 _SHOWN_REASONS = 5
 _LONGEST_REASON = 400
 _LOG = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class ImageVerifier:
         self._read_secret = read_secret
         self._clock = clock
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._reading = asyncio.Lock()
         self._running: dict[str, asyncio.Task[ImageAnswer]] = {}
         self._keep = (
             _seconds(facts.settings.get("keepVerified"), KEEP_VERIFIED),
@@ -270,15 +272,22 @@ class ImageVerifier:
         """Read the Secrets that the policy names; what could be read before is kept while they cannot."""
         if not self._secret_names or self._read_secret is None:
             return
-        now = asyncio.get_running_loop().time()
-        if self._secrets_read_at is not None and now - self._secrets_read_at < SECRETS_KEPT:
-            return
-        self._secrets_read_at = now
+        # Under a lock: who asks while the first reading is under way must not go on without it.
+        async with self._reading:
+            now = asyncio.get_running_loop().time()
+            if self._secrets_read_at is not None and now - self._secrets_read_at < SECRETS_KEPT:
+                return
+            await self._read_all(self._read_secret)
+            self._secrets_read_at = now
+
+    async def _read_all(self, read: ReadSecret) -> None:
         for namespace, name, key in self._secret_names:
             try:
-                content = await self._read_secret(namespace, name)
+                content = await read(namespace, name)
             except TidewaiterError as error:
                 _LOG.warning("Secret %s/%s cannot be read: %s", namespace, name, error.message)
+                if getattr(error, "status", 0) in _GONE:  # a key that was taken away counts no more
+                    self._secrets.pop((namespace, name, key), None)
                 continue
             text = content.get(key)
             if text is None:
@@ -324,6 +333,9 @@ def _distinct(problems: list[ImageProblem]) -> tuple[ImageProblem, ...]:
 def _reasons(verdict: ImageVerdict) -> str:
     reasons = list(dict.fromkeys(verdict.reasons)) or ["no reason is known"]
     shown = "; ".join(reasons[:_SHOWN_REASONS])
+    shown = "".join(
+        char if char.isprintable() else "�" for char in shown
+    )  # some are a registry's words
     if len(reasons) > _SHOWN_REASONS:
         shown += f"; and {len(reasons) - _SHOWN_REASONS} more"
     return shown if len(shown) <= _LONGEST_REASON else f"{shown[:_LONGEST_REASON]}…"
