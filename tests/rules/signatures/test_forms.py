@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -183,8 +185,6 @@ def test_a_bundle_of_a_log_with_a_key_is_verified_where_the_log_is_demanded(
     raw = json.dumps(statement(digest)).encode()
     bundle = key_bundle(raw, key)
     signature = bundle["dsseEnvelope"]["signatures"][0]["sig"]
-    from datetime import UTC, datetime
-
     entry = world.entry(dsse_body(raw, signature, key.pem.encode()), datetime.now(UTC))
     bundle["verificationMaterial"]["tlogEntries"] = [entry]
     push_bundle(registry, "app", digest, bundle)
@@ -194,4 +194,12 @@ def test_a_bundle_of_a_log_with_a_key_is_verified_where_the_log_is_demanded(
     verdict = verdict_of(f"{registry.host}/app:v1", authority)
     assert verdict.status == "verified", verdict.reasons
     assert verdict.evidence[0].signed_at is not None
-    assert base64.b64decode(signature)
+
+
+def test_the_library_for_identities_is_imported_only_for_them() -> None:
+    program = (
+        "import sys\nimport tidewaiter.rules.signatures.verify\nimport tidewaiter.cli.run.verify\n"
+        "print([name for name in ('sigstore', 'tuf', 'pydantic') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert done.stdout.decode().strip() == "[]"

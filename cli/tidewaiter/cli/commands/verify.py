@@ -245,6 +245,10 @@ def _authorities(arguments: argparse.Namespace) -> list[Authorities]:
     )
 
     stated_root = arguments.trusted_root
+    if stated_root and not any(getattr(arguments, name) for name in _ASKED[:-1]):
+        raise _usage(
+            "--trusted-root needs --identity and --issuer: it says who vouches, not who signs"
+        )
     root = check_trusted_root(_read(stated_root), stated_root) if stated_root else None
     logged = arguments.tlog == "require" or (arguments.tlog is None and root is not None)
     log_root = (root or PUBLIC_GOOD) if logged else None
@@ -266,10 +270,6 @@ def _authorities(arguments: argparse.Namespace) -> list[Authorities]:
             raise _usage("--claim is about identities, which --certificate-chain does not ask for")
     elif subject or issuer or arguments.claim:
         found.append(_keyless(arguments, subject, issuer, root or PUBLIC_GOOD))
-    elif root is not None and not found:
-        raise _usage(
-            "--trusted-root needs --identity and --issuer: it says who vouches, not who signs"
-        )
     return found
 
 

@@ -10,7 +10,9 @@ import asyncio
 import os
 import socket
 import ssl
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import httpcore
@@ -21,7 +23,7 @@ from tidewaiter.rules.signatures.registry_errors import BadAnswer, Unreachable
 from tidewaiter.rules.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from tidewaiter.rules.signatures.addresses import Reach
 
@@ -32,7 +34,10 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
 CALL_TIMEOUT = 20.0
 """Seconds for one request with its whole answer, which a slow trickle of bytes cannot lengthen."""
-CONNECTIONS = 32
+CONNECTIONS = 64
+"""Requests at a time, and connections that are kept for others."""
+KEPT_FOR = 20.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,15 @@ class Transport:
         """Trust these authorities (PEM) beside the system's; `loopback` may be spoken to if named."""
         self._certificates = certificates
         self._loopback = loopback
-        self._pools: dict[Trust, httpcore.AsyncConnectionPool] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._idle: dict[tuple[Trust, str], list[httpcore.AsyncHTTPConnection]] = {}
+        self._turn = asyncio.Semaphore(CONNECTIONS)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
-            await pool.aclose()
+        idle, self._idle = list(self._idle.values()), {}
+        for connections in idle:
+            for connection in connections:
+                await connection.aclose()
 
     async def send(
         self,
@@ -105,14 +111,15 @@ class Transport:
         if content:
             all_headers.append((b"Content-Length", str(len(content)).encode()))
         timeouts = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT}
-        pool = self._pool(trust)
-        async with pool.stream(
+        request = httpcore.Request(
             method,
             url,
             headers=all_headers,
             content=content or None,
             extensions={"timeout": timeouts},
-        ) as response:
+        )
+        async with self._turn, self._connection(trust, request.url.origin) as connection:
+            response = await connection.handle_async_request(request)
             answered = {
                 name.decode("latin-1").lower(): value.decode("latin-1")
                 for name, value in response.headers
@@ -125,18 +132,55 @@ class Transport:
                 body += piece
                 if len(body) > limit:
                     raise BadAnswer(f"{_shown(url)} has more than {limit} bytes, the limit")
+            await response.aclose()
             return Answer(response.status, answered, bytes(body), peer)
 
-    def _pool(self, trust: Trust) -> httpcore.AsyncConnectionPool:
-        if trust not in self._pools:
-            self._pools[trust] = httpcore.AsyncConnectionPool(
-                ssl_context=self._context(),
-                max_connections=CONNECTIONS,
-                max_keepalive_connections=CONNECTIONS,
-                keepalive_expiry=20.0,
-                network_backend=GuardedNetwork(self._permitted(trust)),
-            )
-        return self._pools[trust]
+    @asynccontextmanager
+    async def _connection(
+        self, trust: Trust, origin: httpcore.Origin
+    ) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+        """Lend a connection, and keep it if it is of further use.
+
+        The library's own pool looks at each of its connections for each request, which costs more than
+        the request where many are open.
+        """
+        key = (trust, str(origin))
+        connection = await self._kept(key) or httpcore.AsyncHTTPConnection(
+            origin,
+            # Reading the system's authorities takes longer than a verification on loopback.
+            ssl_context=_tls(self._certificates) if origin.scheme == b"https" else _no_tls(),
+            keepalive_expiry=KEPT_FOR,
+            network_backend=GuardedNetwork(self._permitted(trust)),
+        )
+        try:
+            yield connection
+        except BaseException:
+            await connection.aclose()
+            raise
+        if not connection.is_idle():
+            await connection.aclose()
+            return
+        self._idle.setdefault(key, []).append(connection)
+        while sum(map(len, self._idle.values())) > CONNECTIONS:
+            await self._drop_one()
+
+    async def _drop_one(self) -> None:
+        key = next(iter(self._idle))
+        idle = self._idle[key]
+        connection = idle.pop(0) if idle else None
+        if not idle:
+            del self._idle[key]
+        if connection is not None:
+            await connection.aclose()
+
+    async def _kept(self, key: tuple[Trust, str]) -> httpcore.AsyncHTTPConnection | None:
+        idle = self._idle.get(key, [])
+        while idle:
+            connection = idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return None
 
     def _permitted(self, trust: Trust) -> frozenset[Reach]:
         if trust == "named":
@@ -144,15 +188,22 @@ class Transport:
             return frozenset(named | {"loopback"} if self._loopback else named)
         return frozenset({"public", trust})
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            if self._certificates:
-                try:
-                    self._tls.load_verify_locations(cadata=self._certificates)
-                except (ssl.SSLError, ValueError):
-                    raise InputError("the registry's authorities are no PEM certificates") from None
-        return self._tls
+
+@lru_cache(maxsize=16)
+def _tls(certificates: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if certificates:
+        try:
+            context.load_verify_locations(cadata=certificates)
+        except (ssl.SSLError, ValueError):
+            raise InputError("the registry's authorities are no PEM certificates") from None
+    return context
+
+
+@lru_cache(maxsize=1)
+def _no_tls() -> ssl.SSLContext:
+    """A context that trusts nobody, for connections that have no TLS."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _peer(response: httpcore.Response) -> Reach:
