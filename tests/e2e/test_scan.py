@@ -378,3 +378,48 @@ def test_a_snapshot_answers_for_the_cluster_and_has_no_secret(place: Place, tmp_
         cwd=tmp_path,
     )
     assert linted.returncode in {0, 1}, linted.stderr
+
+
+def test_not_even_a_rule_of_ones_own_can_quote_a_secret(place: Place, definitions: None) -> None:
+    value = secrets.token_urlsafe(24)
+    place.create("Secret", "database", stringData={"password": value})
+    rule = {
+        "name": "no-password",
+        "severity": "error",
+        "summary": "no Secret has a password",
+        "remediation": "Take it out.",
+        "match": {"kinds": ["Secret"]},
+        "expression": "!has(object.data.password)",
+        "messageExpression": "'it is ' + object.data.password",
+    }
+    policy = place.folder / "tidewaiter.yaml"
+    spec = {"customRules": [rule]}
+    policy.write_text(
+        json.dumps(
+            {
+                "apiVersion": "tidewaiter.dev/v1",
+                "kind": "Policy",
+                "metadata": {"name": "own"},
+                "spec": spec,
+            }
+        ),
+        encoding="utf-8",
+    )
+    done = place.scan(f"--policy={policy}", "--only=no-password", "--write-reports")
+    assert done.found("no-password") == ["Secret database"], done.errors
+    (report,) = place.reports("PolicyReport", "wgpolicyk8s.io/v1alpha2")
+    assert report["results"][0]["policy"] == "own"
+    told = json.dumps([done, report])
+    assert "[hidden]" in told
+    assert value not in told
+    assert base64.b64encode(value.encode()).decode() not in told
+
+
+def test_findings_are_told_although_something_else_cannot_be_written(
+    place: Place, tmp_path: Path
+) -> None:
+    place.deployment()
+    done = place.scan(f"--snapshot={tmp_path}/missing/snapshot", "--only=image-digest")
+    assert done.code == 2
+    assert "cannot be written" in done.errors
+    assert done.found("image-digest") == ["Deployment api"]

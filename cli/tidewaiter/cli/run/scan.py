@@ -6,7 +6,7 @@ import gc
 
 from tidewaiter.cli.result import LintError, LintFinding, LintResult
 from tidewaiter.cli.run.images import with_unanswered
-from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.errors import ClusterError, InputError
 from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
@@ -58,11 +58,14 @@ def scan_cluster(job: Job, progress: Callable[[int], None] | None = None) -> Don
         msg = f"a part is missing ({error.name}): install tidewaiter[cluster]"
         raise InputError(msg) from error
     client = open_client(job.kubeconfig, job.context)
-    gc.disable()  # a run makes few cycles, and ends soon
+    from tidewaiter.rules.cluster.scan import SELDOM
+
+    before = gc.get_threshold()
+    gc.set_threshold(*SELDOM)
     try:
         return asyncio.run(_run(job, client, progress))
     finally:
-        gc.enable()
+        gc.set_threshold(*before)
         if progress is not None:
             progress(0)
 
@@ -85,15 +88,22 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
         )
         errors: list[TidewaiterError] = list(found.errors)
         written = None
-        if job.snapshot:
-            from tidewaiter.rules.cluster.snapshot import save
+        # Whatever comes of these, the findings are told.
+        try:
+            if job.snapshot:
+                from tidewaiter.rules.cluster.snapshot import save
 
-            save(job.snapshot, found.inventory.everything(), found.not_known())
-        if job.write_reports:
-            written = await write_reports(
-                client, found, policy, now=int(time.time()), namespaces=job.namespaces
-            )
-            errors += written.errors
+                save(job.snapshot, found.inventory.everything(), found.not_known())
+        except InputError as error:
+            errors.append(error)
+        try:
+            if job.write_reports:
+                written = await write_reports(
+                    client, found, policy, now=int(time.time()), namespaces=job.namespaces
+                )
+                errors += written.errors
+        except ClusterError as error:
+            errors.append(error)
         result = _result(found, policy.file, errors)
         return Done(with_unanswered(result) if job.verify_images else result, written)
 

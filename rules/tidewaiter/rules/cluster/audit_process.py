@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tidewaiter.rules.cluster.client import open_client
-from tidewaiter.rules.cluster.reports import serves_reports, write_reports
-from tidewaiter.rules.cluster.scan import policy_for, scan
-from tidewaiter.rules.errors import TidewaiterError
+from tidewaiter.rules.cluster.reports import Written, serves_reports, write_reports
+from tidewaiter.rules.cluster.scan import SELDOM, policy_for, scan
+from tidewaiter.rules.errors import ClusterError, TidewaiterError
 from tidewaiter.rules.finding import VIOLATION
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ _NICENESS = 10
 def main() -> None:
     """Do one job; what keeps it from being done is in the outcome's errors."""
     os.nice(_NICENESS)
-    job = orjson.loads(sys.stdin.buffer.readline())
+    job = orjson.loads(_first_line())
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
-    gc.disable()
+    gc.set_threshold(*SELDOM)
     start = time.monotonic()
     try:
         outcome = asyncio.run(_run(job))
@@ -45,10 +45,23 @@ def main() -> None:
         outcome = {"errors": [str(error)]}
     outcome["seconds"] = time.monotonic() - start
     sys.stdout.buffer.write(orjson.dumps(outcome) + b"\n")
+    sys.stdout.buffer.flush()
+    os._exit(0)  # the thread that waits for standard input would not let the interpreter end
+
+
+def _first_line() -> bytes:
+    """Return what the job is, without a buffer that the waiting thread would hold."""
+    line = b""
+    while not line.endswith(b"\n"):
+        read = os.read(0, 65536)
+        if not read:
+            os._exit(1)
+        line += read
+    return line
 
 
 def _end_with_standard_input() -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):
         pass
     os._exit(1)
 
@@ -61,7 +74,10 @@ async def _run(job: dict[str, Any]) -> dict[str, Any]:
         errors = [str(each) for each in found.errors]
         outcome: dict[str, Any] = {"objects": found.resources, "reports": None}
         if serves_reports(found.discovery):
-            written = await write_reports(client, found, policy, now=int(time.time()))
+            try:
+                written = await write_reports(client, found, policy, now=int(time.time()))
+            except ClusterError as error:
+                written = Written(errors=[error])
             errors += [str(each) for each in written.errors]
             outcome["reports"] = {
                 "applied": written.applied,

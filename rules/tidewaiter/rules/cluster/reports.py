@@ -269,6 +269,10 @@ async def _at_once(steps: Iterator[Any]) -> None:
         for step in steps:
             await step
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(_WRITERS):
-            group.create_task(work())
+    workers = [asyncio.create_task(work()) for _ in range(_WRITERS)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for each in workers:
+            each.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 MANIFEST_RULES = frozenset({"no-secret-manifest", "no-duplicate-keys", "no-duplicate-objects"})
 """Rules about manifests: a cluster is where a Secret belongs, and no object is there twice."""
 
+SELDOM = (100_000, 20, 100)
+"""For `gc.set_threshold`: a scan leaves few cycles, those of requests, among many objects that stay."""
 _LATE = {"Job.batch": 2, "ReplicaSet.apps": 2, "ReplicationController": 2, "Pod": 3}
 _DEFAULT_ROLES = frozenset({"admin", "cluster-admin", "edit", "view"})
 _GONE = frozenset({404, 405, 406})
