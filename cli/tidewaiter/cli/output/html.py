@@ -56,8 +56,9 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
     if findings:
         names = _Names(findings, rules)
         yield _charts(findings, names)
+        yield '<section id="list" aria-label="Findings">\n'  # the filters stay in sight within it
         yield _tools(names)
-        yield '<section id="list" aria-label="Findings"><div id="findings"></div>\n'
+        yield '<div id="findings"></div>\n'
         yield '<button type="button" id="more" hidden>Show more</button>\n'
         yield "<noscript><p>The list needs JavaScript; the rules below do not.</p></noscript></section>\n"
         yield _rules(rules, names, findings)

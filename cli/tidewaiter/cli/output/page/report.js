@@ -164,6 +164,7 @@
     const field = form.elements[button.dataset.field];
     field.value = field.value === button.dataset.value ? "" : button.dataset.value;
     select();
+    if (button.closest(".rule")) document.getElementById("list").scrollIntoView();
   });
   document.getElementById("open").addEventListener("click", (event) => {
     const open = event.target.getAttribute("aria-pressed") !== "true";
