@@ -139,6 +139,25 @@ def test_templates_are_never_touched(folder: Path) -> None:
     assert (folder / "template.yaml").read_text() == template
 
 
+def test_patches_and_plain_files_among_a_charts_templates_are_never_touched(folder: Path) -> None:
+    (folder / "base").mkdir()
+    (folder / "pod.yaml").rename(folder / "base" / "pod.yaml")
+    (folder / "base" / "patch.yaml").write_text(POD)
+    (folder / "base" / "kustomization.yaml").write_text(
+        "resources: [pod.yaml]\npatches:\n- path: patch.yaml\n"
+    )
+    (folder / "chart" / "templates").mkdir(parents=True)
+    (folder / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+    (folder / "chart" / "templates" / "pod.yaml").write_text(POD)
+    run = tidewaiter(folder, "fix", *RULE, ".")
+    assert run.returncode == 0
+    assert "the file is a patch of a kustomization" in run.stdout
+    assert "the file is one of a chart's templates" in run.stdout
+    assert (folder / "base" / "pod.yaml").read_text() == POD + FIXED
+    assert (folder / "base" / "patch.yaml").read_text() == POD
+    assert (folder / "chart" / "templates" / "pod.yaml").read_text() == POD
+
+
 @pytest.mark.parametrize(
     ("answers", "fixed"),
     [("y\ny\n", 2), ("n\ny\n", 1), ("a\n", 2), ("y\nq\n", 1), ("q\n", 0), ("?\nn\nn\n", 0)],

@@ -9,9 +9,10 @@ from tidewaiter.cli.run.lint import lint
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.fixes.draft import Draft
 from tidewaiter.rules.fixes.edit import REMOVE
+from tidewaiter.rules.fixes.sources import Untouchable
 from tidewaiter.rules.fixes.value_edit import Refused
-from tidewaiter.rules.loading.sources import read_file
-from tidewaiter.rules.record import record
+from tidewaiter.rules.loading.sources import discover, read_file
+from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def fix(
     `choose` is asked before each fix, with the file's content without and with it. `contents` is what to
     read in the place of files, as for `lint`.
     """
-    run = _Run(unsafe, choose, dict(contents or {}))
+    # What a chart or a kustomization makes has no text of its own; its sources are mended as they stand.
+    job = replace(job, render=False)
+    untouchable = Untouchable(discover(job.paths, job.exclude))
+    run = _Run(unsafe, choose, dict(contents or {}), untouchable)
     for _ in range(_PASSES):
         result = lint(job, contents=run.contents)
         if not run.fix_all(result.findings):
@@ -83,13 +87,20 @@ def fix(
 
 
 class _Run:
-    def __init__(self, unsafe: bool, choose: Choose | None, contents: dict[str, bytes]) -> None:
+    def __init__(
+        self,
+        unsafe: bool,
+        choose: Choose | None,
+        contents: dict[str, bytes],
+        untouchable: Untouchable,
+    ) -> None:
         self.contents = contents
         self.fixed: list[LintFinding] = []
         self._unsafe = unsafe
         self._choose = choose
         self._originals = dict(contents)
         self._reasons: dict[str, str] = {}
+        self._untouchable = untouchable
         self._is_stopped = False
 
     def fix_all(self, findings: tuple[LintFinding, ...]) -> bool:
@@ -105,9 +116,12 @@ class _Run:
         """Say why a finding is left, "" where there is no fix for it."""
         if finding.fix is None:
             return ""
-        if not finding.fix[0] and not self._unsafe:
+        stated = self._reasons.get(_identity(finding), "")
+        if not finding.fix[0] and not self._unsafe and not stated:
             return NEEDS_UNSAFE
-        return self._reasons.get(_identity(finding), DECLINED if self._is_stopped else UNSETTLED)
+        return stated or self._reasons.get(
+            _identity(finding), DECLINED if self._is_stopped else UNSETTLED
+        )
 
     def changed(self) -> dict[str, tuple[bytes, bytes]]:
         """Return the old and the new content of each file that is to be changed."""
@@ -119,6 +133,9 @@ class _Run:
 
     def _fix_file(self, file: str, fixable: list[Fixable]) -> bool:
         findings = [finding for finding, _ in fixable]
+        if why := self._untouchable.why(file):
+            self._refuse(findings, why)
+            return False
         try:
             before = self.contents[file] if file in self.contents else read_file(file)
             draft = Draft(before)

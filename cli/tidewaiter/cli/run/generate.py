@@ -15,6 +15,7 @@ from tidewaiter.rules.fixes import objects
 from tidewaiter.rules.fixes.draft import Draft
 from tidewaiter.rules.fixes.edit import APPEND
 from tidewaiter.rules.fixes.image_places import KUSTOMIZATIONS
+from tidewaiter.rules.fixes.sources import Untouchable
 from tidewaiter.rules.fixes.value_edit import Refused
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.loading.documents import load_documents
@@ -103,6 +104,7 @@ class _Generation:
         ]
         self._inventory = Inventory([*self._resources, *others], complete=self._is_whole)
         self._taken: set[str] = set()
+        self._untouchable = Untouchable(found)
 
     def answer(self, finding: LintFinding, kind: str) -> None:
         """Make the object that a finding asks for."""
@@ -141,6 +143,8 @@ class _Generation:
     def _add(
         self, beside: Resource, obj: dict[str, Any], kind: str, finding: LintFinding | None
     ) -> None:
+        if self._untouchable.why(beside.file):
+            return
         folder = os.path.dirname(beside.file)
         name = obj["metadata"]["name"]
         stem = "network-policy-default-deny" if kind == objects.NETWORK_POLICY else f"{name}-{kind}"
