@@ -372,14 +372,31 @@ def test_the_verdict_and_the_rules_are_in_the_audit_log_of_the_api_server() -> N
     }
 
 
+def test_secrets_are_let_in_unless_the_policy_states_a_mode_for_their_rule() -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "a"},
+        "data": {"a": "YQ=="},
+    }
+    plain: PlainPolicy = {"only": ["no-secret-manifest"]}
+    assert effects(plain, review_of(secret)) == {"no-secret-manifest": "audit"}
+    stated: PlainPolicy = {**plain, "rules": {"no-secret-manifest": {"mode": "enforce"}}}
+    assert effects(stated, review_of(secret)) == {"no-secret-manifest": "deny"}
+
+
 def test_no_value_of_the_object_is_in_what_is_logged() -> None:
     secret = "hunter2-ZmFrZQ-correct-horse"
     environment = [{"name": "DB_PASSWORD", "value": secret}]
     applied = {"kubectl.kubernetes.io/last-applied-configuration": f'{{"password": "{secret}"}}'}
     value = pod({**BAD, "env": environment, "args": [f"--token={secret}"]}, annotations=applied)
     kept = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "shop"}}
+    plain: PlainPolicy = {
+        "profiles": ["all"],
+        "rules": {"no-secret-manifest": {"mode": "enforce"}},
+    }
     for each in (value, {**kept, "data": {"password": secret}, "stringData": {"p": secret}}):
-        decision = decide({"profiles": ["all"]}, review_of(each))
+        decision = decide(plain, review_of(each))
         assert not decision.allowed
         assert secret not in repr(decision.answers)
         assert secret not in repr(decision.audit_annotations)

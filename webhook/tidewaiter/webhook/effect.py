@@ -26,6 +26,10 @@ _OF_MODE: dict[str, Effect] = {"enforce": "deny", "warn": "warn", "audit": "audi
 _OF_SETTING: dict[str, Effect] = {"deny": "deny", "warn": "warn", "allow": "audit"}
 
 
+ABOUT_MANIFESTS = frozenset({"no-secret-manifest"})
+"""Rules on what may lie in a repository. A cluster's controllers make Secrets all the time, and should."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdmissionSettings:
     """What a policy's `admission` says, with the defaults filled in."""
@@ -59,6 +63,8 @@ def effect_of(
     """Return what comes of a finding; `unreached` are the rules for which there was no time."""
     if finding.status == EXEMPTED:
         return "none"
+    if finding.rule in ABOUT_MANIFESTS and not settings.states_mode(finding.rule):
+        return "audit"
     effects = [_OF_SEVERITY[finding.severity], _OF_MODE[settings.mode_of(finding.rule)]]
     if finding.status == UNKNOWN:
         late = finding.rule in unreached

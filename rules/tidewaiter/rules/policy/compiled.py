@@ -126,6 +126,10 @@ class Settings:
         """Return what admission does with a rule's findings: "enforce", "warn" or "audit"."""
         return self._modes.get(rule, self.mode)
 
+    def states_mode(self, rule: str) -> bool:
+        """Tell whether the policy states a mode for this very rule."""
+        return rule in self._modes
+
     def rules_for(self, resource: Resource) -> tuple[str, ...]:
         """Return the names of the rules that apply to the resource's kind, in catalogue order."""
         key = (resource.kind_id, resource.workload is not None)
