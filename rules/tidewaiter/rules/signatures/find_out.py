@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from tidewaiter.rules.signatures.requirement import SecretName
     from tidewaiter.rules.signatures.verdict import ImageVerdict
 
-AT_ONCE = 24
-"""Images that are verified at the same time."""
+AT_ONCE = 12
+"""Images that are verified at the same time; each has a few requests under way, and more would wait for the processor."""
 MOST_WAITING = 2000
 """Images that may wait for their turn; beyond that an answer is refused at once."""
 SECRETS_KEPT = 60.0
