@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -73,6 +74,13 @@ def test_an_idle_connection_is_closed_later_than_an_unused_one(impatient: Webhoo
         while connection.recv(65536):
             pass
         assert 1.5 < time.monotonic() - began < 5
+
+
+def test_who_never_ends_the_handshake_is_closed(impatient: Webhook) -> None:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as plain:
+        began = time.monotonic()
+        assert plain.recv(100) == b""
+        assert 5 < time.monotonic() - began < 15
 
 
 def test_slow_clients_keep_nobody_waiting(impatient: Webhook) -> None:

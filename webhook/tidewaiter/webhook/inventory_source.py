@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from tidewaiter.rules.errors import ClusterError, InputError
 from tidewaiter.rules.live_inventory import LiveInventory
 from tidewaiter.webhook.log import logger
+from tidewaiter.webhook.memory import settle
 from tidewaiter.webhook.settings import CLUSTER, NONE
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class ClusterInventory:
             if not self._follower.synced:
                 return
             self.is_synced = True
+            settle()
             logger.info("inventory: %d objects have been read", self.inventory.count)
         age = self._follower.state().age
         is_stale = bool(self._max_age) and age is not None and age > self._max_age

@@ -23,6 +23,7 @@ from tidewaiter.webhook.admission import Reviewer
 from tidewaiter.webhook.image_policy import ImageReviewer
 from tidewaiter.webhook.images import check_images
 from tidewaiter.webhook.log import logger
+from tidewaiter.webhook.memory import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +94,7 @@ class PolicyWatch:
         changed = loaded.hash != self.current.hash
         self.current = loaded
         self.source.adopt(policy)
+        settle()
         self._show()
         return changed
 

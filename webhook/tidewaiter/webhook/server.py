@@ -18,6 +18,7 @@ from tidewaiter.webhook.connections import (
     Connections,
 )
 from tidewaiter.webhook.log import logger
+from tidewaiter.webhook.memory import settle
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -67,6 +68,7 @@ class Server:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises InputError where the address cannot be listened at."""
         loop = asyncio.get_running_loop()
+        settle()
         sockets = _listen(self._settings.host, self._settings.port)
         servers = [
             await loop.create_server(
