@@ -136,6 +136,15 @@ def test_kustomizations_and_helm_values_get_a_digest_beside_their_tag(
     assert "has nothing at /nowhere" in missing.stderr
 
 
+def test_a_kustomization_without_a_suffix_is_one_too(folder: Path, registry: Registry) -> None:
+    digest = registry.push("shop/k", "2", "k")
+    text = f"images: [{{name: api, newName: {registry.host}/shop/k, newTag: '2'}}]\n"
+    (folder / "Kustomization").write_text(text)
+    run = pin(folder, ".")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (folder / "Kustomization").read_text() == text.replace("}]", f", digest: {digest}}}]")
+
+
 def test_the_policy_may_say_where_values_hold_images(folder: Path, registry: Registry) -> None:
     digest = registry.push("shop/v", "1", "v")
     (folder / "tidewaiter.yaml").write_text(

@@ -15,7 +15,7 @@ from tidewaiter.rules.fixes.draft import Draft
 from tidewaiter.rules.fixes.image_places import images_in
 from tidewaiter.rules.fixes.value_edit import Refused
 from tidewaiter.rules.loading.positions import Locator
-from tidewaiter.rules.loading.sources import STDIN, discover, read_file
+from tidewaiter.rules.loading.sources import STDIN, SourceFile, discover, read_file
 from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.record import record
 from tidewaiter.rules.signatures.credentials import usual_keychain
@@ -121,7 +121,14 @@ def _read(job: PinJob, contents: Mapping[str, bytes]) -> tuple[list[_File], list
     values = {os.path.realpath(path): pointers for path, pointers in job.values.items()}
     errors = list(found.errors)
     files = []
-    for source in found.files:
+    listed = {source.path for source in found.files}
+    # One without a suffix is no file that a walk takes for a manifest.
+    kustomizations = [
+        SourceFile(path, explicit=False)
+        for folder, name in found.kustomizations
+        if (path := os.path.normpath(os.path.join(folder, name))) not in listed
+    ]
+    for source in (*found.files, *kustomizations):
         try:
             stated = contents.get(source.path)
             data = read_file(source.path) if stated is None else stated
