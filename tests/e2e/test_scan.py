@@ -423,3 +423,50 @@ def test_findings_are_told_although_something_else_cannot_be_written(
     assert done.code == 2
     assert "cannot be written" in done.errors
     assert done.found("image-digest") == ["Deployment api"]
+
+
+def test_the_report_on_a_namespace_goes_when_it_has_come_into_order(
+    place: Place, definitions: None
+) -> None:
+    def reported() -> bool:
+        kind = {"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "ClusterPolicyReport"}
+        reports = place.server.admin.list_objects(kind)
+        return place.namespace in [each.get("scope", {}).get("name") for each in reports]
+
+    place.deployment()
+    place.scan("--write-reports", "--only=network-policy-default-deny")
+    assert reported()
+    place.server.admin.create(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "deny", "namespace": place.namespace},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        }
+    )
+    place.scan("--write-reports", "--only=network-policy-default-deny")
+    assert not reported()
+
+
+def test_an_exemption_of_no_use_is_reported_for_the_whole_cluster_and_stays_until_it_is_known(
+    place: Place, definitions: None
+) -> None:
+    exemption = {"match": {"namespaces": ["nowhere"]}, "rules": ["image-digest"], "reason": "old"}
+    policy = place.folder / "tidewaiter.yaml"
+    kind = {"apiVersion": "tidewaiter.dev/v1", "kind": "Policy", "metadata": {"name": "own"}}
+    policy.write_text(json.dumps({**kind, "spec": {"exemptions": [exemption]}}), encoding="utf-8")
+    options = ("--write-reports", "--only=image-digest", "--only=no-dangling-exemption")
+
+    def reported() -> list[str]:
+        kind = {"apiVersion": "openreports.io/v1alpha1", "kind": "ClusterReport"}
+        reports = place.server.admin.list_objects(kind)
+        return [each["metadata"]["name"] for each in reports if "scope" not in each]
+
+    done = scan(place.server.kubeconfig, *options, f"--policy={policy}")
+    (finding,) = [each for each in done.report["findings"] if each["resource"] is None]
+    assert finding["location"]["file"] == str(policy)
+    assert reported() == ["tidewaiter-policy"]
+    place.scan(*options)  # a part of the cluster says nothing of the exemption
+    assert reported() == ["tidewaiter-policy"]
+    scan(place.server.kubeconfig, *options)
+    assert reported() == []

@@ -238,14 +238,23 @@ async def _write(
 
     await _at_once(apply(report) for report in reports)
     unreadable = scan.inventory.unreadable
+    on_namespaces = _names_of_reports_on(namespaces, scan)
     await _at_once(
         remove(place)
         for place, annotations in there.items()
         if place not in wanted
-        and (not namespaces or place[0] in namespaces)
+        and (not namespaces or place[0] in namespaces or place[1] in on_namespaces)
         and annotations.get(KIND, "") not in unreadable
         and (place[1] != POLICY_REPORT or scan.is_whole)
     )
+
+
+def _names_of_reports_on(namespaces: Sequence[str], scan: Scan) -> set[str]:
+    """Return the names that the reports on the Namespace objects themselves have."""
+    if "Namespace" in scan.inventory.unreadable:
+        return set()
+    found = (scan.inventory.find("Namespace", name) for name in namespaces)
+    return {f"{MANAGER}-{each.object['metadata'].get('uid')}" for each in found if each is not None}
 
 
 async def _existing(client: Client, kind: ApiResource) -> dict[Place, dict[str, str]]:
