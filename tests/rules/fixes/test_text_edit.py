@@ -138,6 +138,15 @@ def test_json_stays_json() -> None:
     )
 
 
+def test_json_over_several_lines_keeps_its_line_ends() -> None:
+    text = '{\r\n  "a": {\r\n    "b": 1\r\n  }\r\n}'
+    after = edit(text, (SET, "/a/k", {"x": ["y"]}), is_json=True)
+    assert after == (
+        '{\r\n  "a": {\r\n    "b": 1,\r\n    "k": {\r\n      "x": [\r\n        "y"\r\n      ]\r\n'
+        "    }\r\n  }\r\n}"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "pointer", "expected"),
     [

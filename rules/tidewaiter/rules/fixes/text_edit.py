@@ -191,7 +191,9 @@ class _Sheet:
         indent = len(text[start:]) - len(text[start:].lstrip(" \t"))
         lead = text[start : start + indent]
         step = self._json_step(branch, indent) if is_json and not lead.strip(" ") else 0
-        added = self._newline(last) + lead + self._member(key, new, is_json, indent, step)
+        newline = self._newline(last)
+        member = self._member(key, new, is_json, indent, step).replace("\n", newline)
+        added = newline + lead + member
         if text[last:close].lstrip().startswith(","):
             yield text[:line_end] + added + "," + text[line_end:]
         else:
