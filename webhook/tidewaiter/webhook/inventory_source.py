@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from tidewaiter.rules.errors import ClusterError, InputError
 from tidewaiter.rules.live_inventory import LiveInventory
+from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.memory import settle
 from tidewaiter.webhook.settings import CLUSTER, NONE
 
 if TYPE_CHECKING:
-    from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.webhook.metrics import Metrics
     from tidewaiter.webhook.settings import Settings
@@ -206,19 +206,29 @@ class ClusterInventory:
 
 
 def _from_files(path: str, policy: Policy) -> InventorySource:
-    from tidewaiter.rules.cluster.snapshot import is_snapshot
+    from tidewaiter.rules.cluster.snapshot import is_snapshot, load
     from tidewaiter.rules.loading.resources import read_resources
     from tidewaiter.rules.loading.sources import discover, read_file
 
     if not os.path.exists(path):
         msg = "there is no such inventory; --inventory takes cluster, none or a path"
         raise InputError(msg, file=path)
+    pod_specs = policy.pod_specs
     if os.path.isfile(path) and is_snapshot(path):
         return _from_snapshot(path, policy)
+    if is_snapshot(path):
+        snapshot = load(path)
+        inventory = LiveInventory(
+            (Resource(each, pod_specs=pod_specs) for each in snapshot.objects),
+            complete=True,
+            pod_specs=pod_specs,
+        )
+        for kind, why in snapshot.unreadable.items():
+            inventory.cannot_read(kind, why)
+        return FixedInventory(inventory, f"{inventory.count} objects of the snapshot {path}")
     found = discover([path], ())
     for error in found.errors:
         raise error
-    pod_specs = policy.pod_specs
     resources: list[Resource] = []
     for file in found.files:
         content = read_resources(
@@ -233,7 +243,6 @@ def _from_files(path: str, policy: Policy) -> InventorySource:
 
 def _from_snapshot(path: str, policy: Policy) -> InventorySource:
     from tidewaiter.rules.cluster.snapshot import load
-    from tidewaiter.rules.manifest.resource import Resource
 
     snapshot, pod_specs = load(path), policy.pod_specs
     inventory = LiveInventory(

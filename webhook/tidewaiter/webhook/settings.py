@@ -67,11 +67,6 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
 
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether the server speaks TLS."""
-        return bool(self.certificate or self.own_secret)
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Their defaults are those of `Settings`."""
