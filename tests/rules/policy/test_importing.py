@@ -140,6 +140,16 @@ def test_what_cannot_be_said_lets_nothing_through(authority: dict[str, Any]) -> 
     assert entry["authorities"]["static"] == "deny"
 
 
+def test_another_trust_root_must_be_given_first() -> None:
+    keyless = {"identities": [{"issuer": "a", "subject": "b"}]}
+    for more in ({"url": "https://fulcio.internal"}, {"trustRootRef": "own"}):
+        (entry,), notes = imported(sigstore({"keyless": {**keyless, **more}}))
+        first, second = entry["authorities"]["allOf"]
+        assert first == {"keyless": {"issuer": "a", "subject": "b"}}
+        assert second["static"] == "deny"
+        assert "to be given as trustedRoot" in notes
+
+
 def test_several_authorities_are_one_of_them() -> None:
     (entry,), notes = imported(sigstore(KEYED, {"key": {"kms": "awskms:///a"}}))
     assert [*entry["authorities"]] == ["anyOf"]

@@ -37,6 +37,11 @@ def nobody(why: str, notes: Notes) -> dict[str, Any]:
     return {"name": f"not carried over: {why}"[:120], "static": "deny"}
 
 
+def incomplete(authority: dict[str, Any], why: str, notes: Notes) -> dict[str, Any]:
+    """Return an authority with what lets nothing through beside it, until somebody has completed it."""
+    return {"allOf": [authority, nobody(why, notes)]}
+
+
 def any_of(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return one authority of several, of which one is enough."""
     found = list(parts)

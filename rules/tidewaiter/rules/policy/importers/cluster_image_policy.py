@@ -13,6 +13,7 @@ from tidewaiter.rules.policy.foreign_images import (
     all_of,
     any_of,
     attestation_of,
+    incomplete,
     is_narrow,
     keyless_of,
     keys_in,
@@ -143,31 +144,34 @@ def _signer(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
         return _key(mapping(row["key"]), row.get("ctlog"), notes)
     if row.get("keyless") is None:
         return nobody("an authority without key, keyless or static", notes)
-    stated = mapping(row["keyless"])
+    return _keyless(mapping(row["keyless"]), row.get("ctlog"), notes)
+
+
+def _keyless(stated: dict[str, Any], ctlog: object, notes: Notes) -> dict[str, Any]:
     if stated.get("ca-cert"):
         return nobody("keyless with a ca-cert of its own", notes)
     if stated.get("insecureIgnoreSCT"):
         notes.add(
             "insecureIgnoreSCT is not carried over: a certificate needs its transparency stamp"
         )
+    own_root = ""
     if stated.get("trustRootRef"):
-        notes.add(
-            f"TrustRoot {text(stated['trustRootRef'])!r} is not carried over: give the authority a trustedRoot"
-        )
+        own_root = f"TrustRoot {text(stated['trustRootRef'])}"
     elif (url := text(stated.get("url"))) and "fulcio.sigstore.dev" not in url:
-        notes.add(
-            f"the certificate authority {url} is not carried over: give the authority a trustedRoot"
-        )
-    if row.get("ctlog") is not None:
-        log_of(row["ctlog"], notes, missing="required")
-        if not mapping(row["ctlog"]):
+        own_root = f"the certificate authority {url}"
+    if ctlog is not None:
+        log_of(ctlog, notes, missing="required")
+        if not mapping(ctlog):
             notes.add(
                 "ctlog is switched off; a keyless signature needs its entry here all the same"
             )
     identities = sequence(stated.get("identities"))
     if not identities:
         return nobody("keyless without identities, which anybody fulfils", notes)
-    return any_of([keyless_of(each, notes) for each in identities])
+    found = any_of([keyless_of(each, notes) for each in identities])
+    if own_root:
+        return incomplete(found, f"{own_root}, to be given as trustedRoot", notes)
+    return found
 
 
 def _key(row: dict[str, Any], ctlog: object, notes: Notes) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tidewaiter.rules.policy.foreign_images import (
     all_of,
     any_of,
     attestation_of,
+    incomplete,
     is_narrow,
     keyless_of,
     keys_in,
@@ -375,8 +376,6 @@ def _attestor(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
         notes.add("source of an attestor is not carried over: say signatureRepository")
     if cosign.get("annotations"):
         return nobody(f"annotations of attestor {name}", notes)
-    if cosign.get("tuf"):
-        notes.add("tuf is not carried over: give the authority a trustedRoot")
     log = cosign.get("ctlog")
     if cosign.get("key") is not None:
         stated = mapping(cosign["key"])
@@ -404,4 +403,9 @@ def _attestor(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
     identities = sequence(keyless.get("identities"))
     if not identities:
         return nobody(f"attestor {name} without identities", notes)
-    return any_of([keyless_of(each, notes) for each in identities])
+    found = any_of([keyless_of(each, notes) for each in identities])
+    if cosign.get("tuf"):
+        return incomplete(
+            found, f"the trust root of attestor {name}, to be given as trustedRoot", notes
+        )
+    return found
