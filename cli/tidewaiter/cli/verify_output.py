@@ -45,7 +45,7 @@ def json_form(verdicts: Sequence[ImageVerdict]) -> Iterator[str]:
         },
         "images": [_facts(verdict) for verdict in verdicts],
     }
-    yield dumps(document, indent=1, ensure_ascii=False)
+    yield dumps(document, indent=1)
     yield "\n"
 
 

@@ -725,6 +725,20 @@ def test_conditions_of_attestations(registry: RegistryServer, key: Key, digest: 
     assert_refused(verdict_of(image, asked(1)), "has 2 critical CVEs")
 
 
+def test_a_static_authority_attests_nothing(
+    registry: RegistryServer, key: Key, digest: str
+) -> None:
+    static = StaticAuthority(passes=True)
+    demand = AttestationRequirement(VULN)
+    image = f"{registry.host}/app:v1"
+    asked = ImageRequirement(static, attestations=(demand,))
+    assert_refused(verdict_of(image, asked), "a static authority attests nothing")
+    either = ImageRequirement(AnyOf((static, KeyAuthority(key.pem))), attestations=(demand,))
+    assert verdict_of(image, either).status == "refused"
+    push_dsse(registry, "app", digest, statement(digest, VULN, {}), key.sign)
+    assert verdict_of(image, either).status == "verified"
+
+
 def test_a_condition_that_fails_never_passes(
     registry: RegistryServer, key: Key, digest: str
 ) -> None:

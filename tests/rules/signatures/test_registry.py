@@ -171,6 +171,19 @@ def test_what_says_who_one_is_does_not_follow_a_redirect(
     assert all("Authorization" not in headers for _, _, headers in other.seen)
 
 
+@pytest.mark.parametrize(
+    "target", ["http://[::1", "ftp://x", "//", "http://é.test/", "http://a:b@c.test/"]
+)
+def test_a_redirect_to_no_address_is_refused(registry: RegistryServer, target: str) -> None:
+    encoded = target.encode("utf-8").decode("latin-1")
+    registry.hooks.append(
+        lambda _, path, __: Reply(302, headers={"Location": encoded}) if "/blobs/" in path else None
+    )
+    repository = Repository(registry.host, "app")
+    with pytest.raises(BadAnswer, match="redirects"):
+        ask(lambda client: client.blob(repository, digest_of(b"")))
+
+
 def test_redirects_end(registry: RegistryServer) -> None:
     registry.hooks.append(
         lambda _, path, __: Reply(302, headers={"Location": path}) if "/blobs/" in path else None

@@ -180,12 +180,13 @@ def _extension(cert: x509.Certificate, oid: str) -> str:
 
 
 _roots: dict[TrustedRoot, tuple[float, Root | Undecided]] = {}
-_roots_lock = threading.Lock()
+_locks: dict[TrustedRoot, threading.Lock] = {}
 
 
 def _root(stated: TrustedRoot) -> Root:
     """Return a trust root, kept for a day. Raises InputError and Undecided."""
-    with _roots_lock:
+    # Whoever waits for a root that comes slowly keeps nobody from another one.
+    with _locks.setdefault(stated, threading.Lock()):
         until, kept = _roots.get(stated, (0.0, None))
         if kept is None or time.monotonic() >= until:
             try:
@@ -193,7 +194,7 @@ def _root(stated: TrustedRoot) -> Root:
                 until = time.monotonic() + ROOT_AGE
             except Undecided as error:
                 kept, until = error, time.monotonic() + FAILURE_AGE
-            if len(_roots) > 64:
+            if len(_roots) >= 64:
                 _roots.clear()
             _roots[stated] = (until, kept)
     if isinstance(kept, Undecided):

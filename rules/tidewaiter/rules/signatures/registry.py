@@ -367,9 +367,12 @@ class RegistryClient:
         for _ in range(_REDIRECTS):
             if answer.status not in {301, 302, 303, 307, 308}:
                 return answer
-            target = urljoin(url, answer.headers.get("location", ""))
-            parts = urlsplit(target)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
+            try:
+                target = urljoin(url, answer.headers.get("location", ""))
+                parts = urlsplit(target)
+            except ValueError:
+                raise BadAnswer(f"{urlsplit(url).netloc} redirects to what is no address") from None
+            if not target.isascii() or parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise BadAnswer(f"{urlsplit(url).netloc} redirects to what is no address")
             if url.startswith("https:") and parts.scheme != "https":
                 raise BadAnswer(f"{urlsplit(url).netloc} redirects from HTTPS to plain HTTP")
@@ -389,9 +392,10 @@ class RegistryClient:
         host = "registry-1.docker.io" if repository.registry == DOCKER_HUB else repository.registry
         scheme = self._schemes.get(host)
         if scheme is None:
-            scheme = self._schemes[host] = await self._once(
-                ("scheme", host), lambda: self._scheme(host)
-            )
+            scheme = await self._once(("scheme", host), lambda: self._scheme(host))
+            # A loopback registry that is only not up yet must not be taken for one that speaks TLS.
+            if scheme == "http" or not _is_loopback(host):
+                self._schemes[host] = scheme
         return f"{scheme}://{host}/v2/{repository.path}"
 
     async def _scheme(self, host: str) -> str:
@@ -460,6 +464,8 @@ def _manifest_document(answer: Answer, what: str) -> dict[str, Any]:
     document = _object(answer, what)
     served = answer.headers.get("content-type", "").partition(";")[0].strip()
     stated = document.get("mediaType")
+    if stated is not None and not isinstance(stated, str):
+        raise BadAnswer(f"{what} has a media type that is no text")
     if "manifests" in document and ("layers" in document or "config" in document):
         raise BadAnswer(f"{what} is an index and a manifest at once")
     if stated is not None and stated not in MANIFEST_TYPES | INDEX_TYPES:

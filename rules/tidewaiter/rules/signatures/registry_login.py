@@ -64,6 +64,8 @@ class Logins:
         `refused` are those that the challenge came in spite of: they are not tried again.
         """
         key = (registry, repository)
+        if len(self._locks) >= _KEPT:
+            self._locks = {known: lock for known, lock in self._locks.items() if lock.locked()}
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self.kept(registry, repository)
             if kept and kept != refused:
@@ -95,8 +97,16 @@ class Logins:
     ) -> _Kept:
         registry = urlsplit(url)
         realm = challenge.parameters.get("realm", "")
-        place = urlsplit(realm)
-        if place.scheme not in {"https", "http"} or not place.hostname or place.username:
+        try:
+            place = urlsplit(realm)
+        except ValueError:
+            raise BadAnswer(f"{registry.netloc} names no place where tokens are had") from None
+        if (
+            not realm.isascii()
+            or place.scheme not in {"https", "http"}
+            or not place.hostname
+            or place.username
+        ):
             raise BadAnswer(f"{registry.netloc} names no place where tokens are had")
         if place.scheme == "http" and registry.scheme == "https":
             raise BadAnswer(f"{registry.netloc} wants tokens to be had by plain HTTP")

@@ -120,13 +120,15 @@ class _Search:
             self._found.rejected.append(error.message)
         except RegistryError as error:
             self._found.unread.append(error.message)
+        except Exception as error:  # noqa: BLE001 - one that cannot be read is no signature
+            self._found.rejected.append(f"{name}: cannot be read: {type(error).__name__}")
 
     async def _referrer(self, digest: str) -> None:
         async with self._turn:
             manifest = await self._client.manifest(self._repository, digest)
         document = manifest.document
         config = document.get("config")
-        config_type = config.get("mediaType") if isinstance(config, dict) else None
+        config_type = str(config.get("mediaType")) if isinstance(config, dict) else ""
         kind = document.get("artifactType") or config_type
         if not isinstance(kind, str) or not (
             kind.startswith(BUNDLE_PREFIX)

@@ -22,10 +22,8 @@ SUBJECTS = 1024
 """Subjects that one statement may have."""
 SIGNATURES = 16
 """Signatures that one envelope may have."""
-_STATEMENT_TYPES = frozenset(
-    {"https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"}
-)
-_SIMPLE_TYPES = frozenset({"cosign container image signature", SIGN_PREDICATE})
+_STATEMENT_TYPES = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
+_SIMPLE_TYPES = ("cosign container image signature", SIGN_PREDICATE)
 
 
 class BadSignature(ValueError):

@@ -22,7 +22,11 @@ def read_json(content: bytes) -> Any:
         raise MalformedJson("is not UTF-8") from None
     try:
         return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_number,
         )
     except MalformedJson:
         raise
@@ -53,6 +57,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(text: str) -> None:
     raise MalformedJson(f"has {text}, which is no JSON")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise MalformedJson("has a number that is too large")
+    return number
 
 
 def _integer(text: str) -> int:

@@ -90,6 +90,8 @@ class Transport:
             raise BadAnswer(f"{_shown(url)} is no address of a registry") from None
         except httpcore.ProtocolError as error:
             raise Unreachable(f"{_host(url)} does not speak HTTP here: {error}") from None
+        except ValueError as error:
+            raise BadAnswer(f"a registry names an address that is none: {error}") from None
         except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
             raise Unreachable(f"{_host(url)} cannot be reached: {_reason(error)}") from None
 

@@ -53,6 +53,19 @@ def check(
     now: datetime,
 ) -> Signer:
     """Return who has signed a candidate. Raises BadSignature, Undecided and InputError."""
+    try:
+        return _check(authority, candidate, now)
+    except (BadSignature, TidewaiterError):
+        raise
+    except Exception as error:  # noqa: BLE001 - what trips the verification up is not a yes
+        raise BadSignature(f"cannot be verified: {type(error).__name__}: {_brief(error)}") from None
+
+
+def _check(
+    authority: KeyAuthority | CertificateAuthority | KeylessAuthority,
+    candidate: Candidate,
+    now: datetime,
+) -> Signer:
     if isinstance(authority, KeyAuthority):
         return _check_key(authority, candidate)
     if isinstance(authority, CertificateAuthority):

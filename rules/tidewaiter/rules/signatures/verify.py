@@ -242,33 +242,34 @@ class _Judge:
 
         if authorities is None:
             return _Part("refused", (f"nobody is named who may sign {asked.predicate_type}",))
-        part = self._satisfied(authorities, unfit, what)
+        part = self._satisfied(authorities, unfit, what, static=False)
         if part.status == "refused" and undecided:
             return _Part("unknown", part.reasons)
         return part
 
     def _satisfied(
-        self, authorities: Authorities, unfit: Callable[[Candidate], str | None], nothing: str
-    ) -> _Part:
-        if isinstance(authorities, AnyOf):
-            return self._parts("any", 1, authorities.parts, unfit, nothing)
-        if isinstance(authorities, AllOf):
-            return self._parts("all", len(authorities.parts), authorities.parts, unfit, nothing)
-        if isinstance(authorities, AtLeast):
-            return self._parts("least", authorities.count, authorities.parts, unfit, nothing)
-        if isinstance(authorities, StaticAuthority):
-            return _static_part(authorities)
-        return self._by(authorities, unfit, nothing)
-
-    def _parts(
         self,
-        how: Literal["any", "all", "least"],
-        count: int,
-        parts: Sequence[Authorities],
+        authorities: Authorities,
         unfit: Callable[[Candidate], str | None],
         nothing: str,
+        *,
+        static: bool = True,
     ) -> _Part:
-        return _combined(how, count, [self._satisfied(part, unfit, nothing) for part in parts])
+        """Answer for authorities; where `static` is false, one that asks nobody cannot say yes."""
+        if isinstance(authorities, AnyOf | AllOf | AtLeast):
+            parts = [
+                self._satisfied(part, unfit, nothing, static=static) for part in authorities.parts
+            ]
+            if isinstance(authorities, AnyOf):
+                return _combined("any", 1, parts)
+            if isinstance(authorities, AllOf):
+                return _combined("all", len(parts), parts)
+            return _combined("least", authorities.count, parts)
+        if not isinstance(authorities, StaticAuthority):
+            return self._by(authorities, unfit, nothing)
+        if authorities.passes and not static:
+            return _Part("refused", (f"{authorities.name}: a static authority attests nothing",))
+        return _static_part(authorities)
 
     def _by(
         self, authority: Authority, unfit: Callable[[Candidate], str | None], nothing: str
