@@ -470,3 +470,13 @@ def test_an_exemption_of_no_use_is_reported_for_the_whole_cluster_and_stays_unti
     assert reported() == ["tidewaiter-policy"]
     scan(place.server.kubeconfig, *options)
     assert reported() == []
+
+
+def test_a_pod_cannot_hide_behind_a_controller_of_another_namespace(place: Place) -> None:
+    elsewhere = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": pods_of("api")}
+    metadata = {"metadata": {"name": f"of-{place.namespace}", "namespace": "default"}}
+    deployment = place.server.admin.create({**elsewhere, **metadata})
+    place.create("Pod", "posing", metadata=owned_by(deployment), spec={"containers": [CONTAINER]})
+    done = scan(place.server.kubeconfig, "--only=image-digest")
+    place.server.admin.delete(deployment)
+    assert "Pod posing" in done.found("image-digest")

@@ -111,9 +111,10 @@ async def scan(
 ) -> Scan:
     """Judge a cluster by a policy, or the objects of some namespaces only.
 
-    Ignore annotations count where the policy says so for admission. `progress` is called with the number
-    of objects read so far; `find_out` answers for the images that the policy speaks of. Raises ClusterError where the cluster cannot be reached; what it does not let us
-    read is in the result's errors, and rules that would have to know it answer `unknown`.
+    Ignore annotations count where the policy says so for admission. `progress` is called with the number of objects
+    read so far; `find_out` answers for the images that the policy speaks of. Raises ClusterError where the cluster
+    cannot be reached; what it does not let us read is in the result's errors, and rules that would have to know it
+    answer `unknown`.
     """
     discovery = await discover(client)
     judging = _Judging(policy, today, namespaces)
@@ -214,8 +215,8 @@ class _Judging:
         self._found: dict[Identity, list[Finding]] = {}
         self._rules: dict[Identity, int] = {}
         self._stubs: dict[Identity, Resource] = {}
-        self._tops: dict[str, str] = {}
-        """The uid of what carries a pod spec, to that of the first of its line."""
+        self._tops: dict[tuple[str | None, str], str] = {}
+        """Namespace and uid of what carries a pod spec, to the uid of the first of its line: no owner is elsewhere."""
         self._templates: dict[str, set[tuple[str, ...]]] = {}
         """By the uid of a controller: what was found in its template."""
         self._made: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
@@ -297,9 +298,9 @@ class _Judging:
 
     def _take(self, resource: Resource) -> None:
         uid = _uid(resource)
-        owner = self._tops.get(_controller_uid(resource)) if resource.workload is not None else None
-        if resource.workload is not None:
-            self._tops[uid] = owner or uid
+        owner = self._tops.get(_controller(resource)) if resource.workload is not None else None
+        if resource.workload is not None and uid:
+            self._tops[resource.namespace, uid] = owner or uid
         if owner is not None:
             if self._is_meant(resource) and not _is_over(resource):
                 self._judge_made(resource, owner)
@@ -442,11 +443,12 @@ def _uid(resource: Resource) -> str:
     return text(dig(resource.object, "metadata", "uid"))
 
 
-def _controller_uid(resource: Resource) -> str:
+def _controller(resource: Resource) -> tuple[str | None, str]:
+    """Return the namespace and the uid of the controller that made an object, "" for none."""
     for reference in sequence(dig(resource.object, "metadata", "ownerReferences")):
         if mapping(reference).get("controller") is True:
-            return text(mapping(reference).get("uid"))
-    return ""
+            return resource.namespace, text(mapping(reference).get("uid"))
+    return resource.namespace, ""
 
 
 def _is_bootstrapped(resource: Resource) -> bool:
