@@ -99,3 +99,8 @@ def today() -> str:
     import time
 
     return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def shown(text: str) -> str:
+    """Return a text that any stream takes, whatever bytes the name of a file has."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

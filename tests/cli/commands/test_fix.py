@@ -132,6 +132,13 @@ def test_mistakes_are_said_in_one_sentence(folder: Path) -> None:
     assert (run.returncode, run.stderr) == (2, "tidewaiter: --ask needs a terminal to ask on\n")
 
 
+def test_a_file_name_that_is_no_text_is_no_hindrance(folder: Path) -> None:
+    (folder / "pod.yaml").rename(os.fsdecode(os.fsencode(folder) + b"/p\xff.yaml"))
+    run = tidewaiter(folder, "fix", *RULE, ".")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "1 finding fixed in 1 file" in run.stdout
+
+
 def test_templates_are_never_touched(folder: Path) -> None:
     template = POD.replace("name: api,", "name: {{ .Values.name }},")
     (folder / "template.yaml").write_text(template)

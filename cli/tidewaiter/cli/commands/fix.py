@@ -10,7 +10,13 @@ from __future__ import annotations
 import os
 import sys
 
-from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options, stated_policy, today
+from tidewaiter.cli.surroundings import (
+    INVENTORY_HELP,
+    add_cluster_options,
+    shown,
+    stated_policy,
+    today,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +192,7 @@ def _report(
     from tidewaiter.cli.output.fixes import report
 
     for line in report(result, generation, would=would, quiet=quiet):
-        print(line, file=out)
+        print(shown(line), file=out)
 
 
 def _ask() -> Callable[[LintFinding, bytes, bytes], bool]:
@@ -204,7 +210,7 @@ def _ask() -> Callable[[LintFinding, bytes, bytes], bool]:
         where = f"{finding.file}:{finding.line}"
         _complain(f"\n{where}: {finding.rule}: {finding.message}{safety}")
         for line in unified(finding.file, before, after):
-            sys.stderr.write(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+            sys.stderr.write(shown(line))
         while True:
             sys.stderr.write("Make this change? [y]es, [n]o, [a]ll that follow, [q]uit: ")
             sys.stderr.flush()

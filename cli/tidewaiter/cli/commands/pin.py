@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tidewaiter.cli.surroundings import stated_policy
+from tidewaiter.cli.surroundings import shown, stated_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         failed = _write(result) or failed
     out = sys.stderr if arguments.diff or STDIN in paths else sys.stdout
     for line in _report(result, would=keeps, quiet=arguments.quiet):
-        print(line, file=out)
+        print(shown(line), file=out)
     if failed:
         return 2
     return 1 if keeps and result.changed else 0
