@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.e2e.client import Refused
 from tidewaiter.cli.run.fix import fix
+from tidewaiter.cli.run.generate import generate
 from tidewaiter.cli.run.lint import Job
+from tidewaiter.rules.fixes.objects import KINDS
 from tidewaiter.rules.loading.resources import read_resources
 
 if TYPE_CHECKING:
@@ -68,3 +71,24 @@ def test_the_api_server_takes_what_was_fixed(
                 refused.append(f"{path}: {problem}")
     assert not refused
     assert taken
+
+
+def test_the_api_server_takes_what_was_generated(
+    api_server: ApiServer, namespace: str, tmp_path: Path
+) -> None:
+    (tmp_path / "api.yaml").write_text(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, labels: {app: api}}\nspec:\n"
+        "  replicas: 2\n  selector: {matchLabels: {app: api}}\n  template:\n"
+        "    metadata: {labels: {app: api}}\n    spec:\n      containers:\n"
+        "        - {name: api, image: 'api:1', resources: {requests: {cpu: 100m}}}\n"
+    )
+    paths = (str(tmp_path),)
+    job = Job(paths, (), (), (), {"profiles": ["production"]}, 1, "2026-11-25", use_cache=False)
+    findings = [left.finding for left in fix(job).left]
+    generation = generate(job, findings, KINDS, {})
+    made = [yaml.safe_load(file.content) for file in generation.files]
+    kinds = {"NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler"}
+    assert {obj["kind"] for obj in made} == kinds
+    for obj in made:
+        obj["metadata"]["namespace"] = namespace
+        assert refusal(api_server, obj) == ""
