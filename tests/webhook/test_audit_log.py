@@ -210,6 +210,22 @@ def test_a_log_that_cannot_be_continued_is_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_two_servers_do_not_write_to_one_file(tmp_path: Path) -> None:
+    with running(tmp_path, "--audit-log", str(tmp_path / "audit.log")) as server:
+        command = [sys.executable, "-m", "tidewaiter.webhook", "--inventory", "none"]
+        done = subprocess.run(
+            [*command, "--bind", "127.0.0.1:0", "--audit-log", "audit.log"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 2
+        assert "another process writes to it" in done.stderr
+        assert server.review(config_map())["allowed"] is True
+
+
 def test_without_a_log_nothing_is_written(tmp_path: Path) -> None:
     with running(tmp_path, "--audit-log", "none") as server:
         server.review(config_map())

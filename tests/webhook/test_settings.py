@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PLAIN = ["--inventory", "none", "--bind", "127.0.0.1:0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,6 +7,7 @@ decisions it lacks once it can be written again. `tidewaiter.rules.audit_chain` 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
@@ -97,7 +98,12 @@ class AuditLog:
             if not batch and not output.unfinished:
                 output.close()
                 return
-            written, failure = output.write(batch)
+            try:
+                written, failure = output.write(batch)
+            except Exception as error:  # noqa: BLE001 - one line must not end the log
+                logger.error("lines of the audit log are lost, a defect: %s", type(error).__name__)
+                self._metrics.audit_lost.inc(len(batch))
+                written, failure = len(batch), None
             self._written(written, lost if written == len(batch) else 0)
             if failure is None:
                 self._recovered()
@@ -246,6 +252,7 @@ class _RotatedFile:
         self._chain = _Chain()
         self._descriptor = -1
         self._length = 0
+        self._is_torn = False
         self._open()
         self._resume()
 
@@ -254,6 +261,7 @@ class _RotatedFile:
         done = 0
         try:
             self._reopen_if_moved()
+            self._mend()
             lines = self._chain.lines(entries)
             while done < len(lines):
                 some = self._fitting(lines[done:])
@@ -290,9 +298,16 @@ class _RotatedFile:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
-            os.ftruncate(self._descriptor, self._length)
+            self._is_torn = True
+            self._mend()
             raise
         self._length += len(content)
+
+    def _mend(self) -> None:
+        """Cut off what a failed write has left; where that fails too, the next write does it first."""
+        if self._is_torn:
+            os.ftruncate(self._descriptor, self._length)
+            self._is_torn = False
 
     def _rotate(self) -> None:
         os.close(self._descriptor)
@@ -307,7 +322,15 @@ class _RotatedFile:
 
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags, 0o600)
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OSError(0, "another process writes to it") from None
+        except OSError:
+            pass  # a file system without locks
+        self._descriptor, self._is_torn = descriptor, False
         self._length = os.fstat(self._descriptor).st_size
 
     def _reopen_if_moved(self) -> None:
