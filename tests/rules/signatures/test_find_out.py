@@ -301,3 +301,23 @@ def test_a_defect_lets_nothing_pass(registry: Registry) -> None:
     assert answer.attestation
     (answer,) = found([entry(broken, attestations=wanted, signatures="ignored")], image)
     assert answer.attestation
+
+
+class BrokenStore:
+    """A store that fails in a way that no store should."""
+
+    async def get(self, key: str) -> bytes | None:
+        raise RuntimeError(key)
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        raise RuntimeError(key)
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+def test_a_store_that_fails_changes_no_verdict(registry: Registry) -> None:
+    signed, unsigned = registry.image("shop/signed"), registry.image("shop/unsigned")
+    registry.sign(signed, ONE)
+    answers = found([entry(key(ONE))], signed, unsigned, cache=VerdictCache(BrokenStore()))
+    assert [len(each.signature) for each in answers] == [0, 1]

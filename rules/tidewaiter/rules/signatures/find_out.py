@@ -150,7 +150,7 @@ class ImageVerifier:
             reference = parse_image(image)
             await self._read_secrets()
             if reference.digest is None and self._is_static(image):
-                return await self._verified(image, reference)
+                return await self._verified(image, reference, "", self._secrets)
             digest = reference.digest or await self._resolved(reference)
         except BadAnswer as error:
             return self._placed(image, [ImageProblem(f"could not be verified: {error.message}")])
@@ -161,14 +161,16 @@ class ImageVerifier:
         key = verdict_key(
             image_name(reference), digest, f"{self._policy_hash} {self._facts.places(image)}"
         )
-        found = self._cache.held(key) or await self._cache.get(key)
+        # Those that the key was made of: others may be read before the verdict is.
+        secrets = dict(self._secrets)
+        found = self._cache.held(key) or await self._kept(key)
         if found is not None:
             return found
         task = self._running.get(key)
         if task is None:
             if len(self._running) >= MOST_WAITING:
                 return self._unknown(image, digest, "too many images wait for their turn")
-            task = asyncio.ensure_future(self._cold(key, image, reference, digest))
+            task = asyncio.ensure_future(self._cold(key, image, reference, digest, secrets))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
         # Whoever gives up waiting must not take the work from the others.
@@ -186,20 +188,39 @@ class ImageVerifier:
             )
         return manifest.digest
 
+    async def _kept(self, key: str) -> ImageAnswer | None:
+        try:
+            return await self._cache.get(key)
+        except Exception as error:  # noqa: BLE001 - without what is kept the image is verified anew
+            _LOG.error("kept verdicts cannot be read: %s", type(error).__name__)
+            return None
+
     async def _cold(
-        self, key: str, image: str, reference: ImageReference, digest: str
+        self,
+        key: str,
+        image: str,
+        reference: ImageReference,
+        digest: str,
+        secrets: Mapping[SecretName, str],
     ) -> ImageAnswer:
         try:
             async with self._turn:
-                answer = await self._verified(image, reference, digest)
+                answer = await self._verified(image, reference, digest, secrets)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the image is not verified
             return self._failed(image, error)
         verified = not answer.signature and not answer.attestation
-        await self._cache.put(key, answer, self._keep[0 if verified else 1])
+        try:
+            await self._cache.put(key, answer, self._keep[0 if verified else 1])
+        except Exception as error:  # noqa: BLE001 - a verdict that is not kept is still one
+            _LOG.error("a verdict cannot be kept: %s", type(error).__name__)
         return answer
 
     async def _verified(
-        self, image: str, reference: ImageReference, digest: str = ""
+        self,
+        image: str,
+        reference: ImageReference,
+        digest: str,
+        secrets: Mapping[SecretName, str],
     ) -> ImageAnswer:
         """Ask every entry that holds for the image about the very digest."""
         signature: list[ImageProblem] = []
@@ -209,12 +230,12 @@ class ImageVerifier:
             entry = self._facts.entries[place]
             now = self._clock()
             if asks_for(entry, "signature"):
-                materials = Materials(self._secrets)
+                materials = Materials(secrets)
                 asked = signature_requirement(entry, materials)
                 what = "is not signed as the policy asks"
                 signature += await self._problems(pinned, asked, entry, materials, what, now)
             if asks_for(entry, "attestation"):
-                materials = Materials(self._secrets)
+                materials = Materials(secrets)
                 asked = attestation_requirement(entry, materials, now)
                 what = "is not attested as the policy asks"
                 attestation += await self._problems(pinned, asked, entry, materials, what, now)
