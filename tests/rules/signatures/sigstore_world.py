@@ -74,24 +74,30 @@ def usage(*, sign_certificates: bool = False) -> x509.KeyUsage:
 class Authority:
     """A root certificate that issues others."""
 
-    def __init__(self, common_name: str = "root.test") -> None:
+    def __init__(self, common_name: str = "root.test", above: Authority | None = None) -> None:
         self.key = new_key()
         start = datetime.now(UTC) - timedelta(days=365)
-        self.certificate = (
+        self.certificate: x509.Certificate = (
             x509.CertificateBuilder()
             .subject_name(name(common_name))
-            .issuer_name(name(common_name))
+            .issuer_name(above.certificate.subject if above else name(common_name))
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(start + timedelta(days=3650))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+            .add_extension(
+                x509.BasicConstraints(ca=True, path_length=0 if above else 1), critical=True
+            )
             .add_extension(usage(sign_certificates=True), critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
             )
-            .sign(self.key, hashes.SHA256())
+            .sign(above.key if above else self.key, hashes.SHA256())
         )
+
+    def issuer(self, common_name: str) -> Authority:
+        """Return an authority that this one has certified."""
+        return Authority(common_name, self)
 
     @property
     def pem(self) -> str:

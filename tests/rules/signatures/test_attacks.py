@@ -39,6 +39,7 @@ from tests.rules.signatures.signing import (
     statement,
 )
 from tests.rules.signatures.sigstore_world import (
+    HAS_OPENSSL,
     ISSUER,
     SUBJECT,
     Authority,
@@ -59,6 +60,7 @@ from tidewaiter.rules.signatures.authority import (
     KeylessAuthority,
     StaticAuthority,
     TextMatch,
+    TimestampAuthority,
     TrustedRoot,
 )
 from tidewaiter.rules.signatures.verdict import ImageVerdict
@@ -573,6 +575,46 @@ def test_an_expired_certificate_without_a_signed_time(
     )
     verdict = verdict_of(image, CertificateAuthority(authority.pem))
     assert_refused(verdict, "not now, and there is no signed time to go by")
+
+
+@pytest.mark.skipif(not HAS_OPENSSL, reason="openssl plays the time-stamping authority")
+def test_a_signed_time_says_when_a_certificate_must_have_been_valid(
+    registry: RegistryServer, digest: str, world: World
+) -> None:
+    """Between the roots and the leaf stands an authority that the signature brings."""
+    assert world.timestamps is not None
+    stamps = (TimestampAuthority(world.timestamps.chain),)
+    root = Authority()
+    middle = root.issuer("middle.test")
+    key = new_key()
+    now = datetime.now(UTC)
+    leaf = middle.issue(middle.leaf(key, start=now - timedelta(minutes=5)))
+    content = json.dumps(payload(digest)).encode()
+    signature = sign(key, content)
+    stamp = {"SignedRFC3161Timestamp": b64(world.timestamps.stamp(signature))}
+    note = {
+        "dev.cosignproject.cosign/signature": b64(signature),
+        "dev.sigstore.cosign/certificate": leaf.public_bytes(Encoding.PEM).decode(),
+        "dev.sigstore.cosign/chain": middle.pem + root.pem,
+        "dev.sigstore.cosign/rfc3161timestamp": json.dumps(stamp),
+    }
+    push_simple(registry, "app", digest, [(content, note)])
+    image, later = f"{registry.host}/app:v1", now + timedelta(days=30)
+    assert verdict_of(image, CertificateAuthority(root.pem), now=now).status == "verified"
+    assert_refused(
+        verdict_of(image, CertificateAuthority(root.pem), now=later), "there is no signed time"
+    )
+    stamped = CertificateAuthority(root.pem, timestamps=stamps)
+    verdict = verdict_of(image, stamped, now=later)
+    assert verdict.status == "verified", verdict.reasons
+    assert verdict.evidence[0].signed_at is not None
+    other = World(world.folder).timestamps
+    assert other is not None
+    strange = CertificateAuthority(root.pem, timestamps=(TimestampAuthority(other.chain),))
+    assert_refused(verdict_of(image, strange, now=later), "its signed time is not valid")
+    del note["dev.sigstore.cosign/rfc3161timestamp"]
+    push_simple(registry, "app", digest, [(content, note)])
+    assert_refused(verdict_of(image, stamped, now=now), "has no signed time, which is demanded")
 
 
 def test_a_certificate_that_is_not_for_signing_code(registry: RegistryServer, digest: str) -> None:

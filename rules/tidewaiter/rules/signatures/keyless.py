@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -178,6 +179,10 @@ def _extension(cert: x509.Certificate, oid: str) -> str:
         return ""
     return value.value.decode() if oid in _NOT_DER else asn1.decode_der(str, value.value)
 
+
+# What the libraries have to say of themselves is for their authors; what matters is in the answer.
+for _library in ("sigstore", "tuf"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 _roots: dict[TrustedRoot, tuple[float, Root | Undecided]] = {}
 _locks: dict[TrustedRoot, threading.Lock] = {}
