@@ -97,16 +97,21 @@ class BackgroundAudit:
 
     async def _audit(self) -> Outcome:
         job = {"kubeconfig": self._kubeconfig, "context": None, "policy": self._policy()}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            _PROCESS,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                _PROCESS,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:  # no memory, or too many processes: perhaps next time
+            return Outcome(0.0, 0, {}, None, (f"no process can be started: {error.strerror}",))
         try:
             async with asyncio.timeout(_LIMIT):
-                answer = await _ask(process, orjson.dumps(job, default=str) + b"\n")
+                answer = await _ask(
+                    process, orjson.dumps(job, default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+                )
         except TimeoutError:
             return Outcome(_LIMIT, 0, {}, None, (f"it has not ended after {_LIMIT:g} s",))
         finally:
