@@ -15,9 +15,11 @@ from tests.rules.signatures.conftest import verdict_of
 from tests.rules.signatures.registry_server import RegistryServer
 from tests.rules.signatures.signing import (
     DSSE,
+    b64,
     envelope,
     key_bundle,
     keys,
+    pae,
     payload,
     push_bundle,
     push_dsse,
@@ -33,7 +35,10 @@ from tests.rules.signatures.sigstore_world import (
     World,
     dsse_body,
     new_key,
+    record_2_body,
+    record_body,
     sign,
+    spki,
 )
 from tidewaiter.rules.signatures.authority import (
     AttestationRequirement,
@@ -177,23 +182,35 @@ def table() -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def test_a_bundle_of_a_log_with_a_key_is_verified_where_the_log_is_demanded(
-    registry: RegistryServer, world: World
+@pytest.mark.parametrize("form", ["bundle, Rekor 1", "bundle, Rekor 2", "annotation of cosign 2"])
+def test_a_key_whose_signatures_are_logged(
+    registry: RegistryServer, world: World, form: str
 ) -> None:
     key = keys()["ECDSA P-256"]
     digest = registry.push_image("app")
-    raw = json.dumps(statement(digest)).encode()
-    bundle = key_bundle(raw, key)
-    signature = bundle["dsseEnvelope"]["signatures"][0]["sig"]
-    entry = world.entry(dsse_body(raw, signature, key.pem.encode()), datetime.now(UTC))
-    bundle["verificationMaterial"]["tlogEntries"] = [entry]
-    push_bundle(registry, "app", digest, bundle)
+    if form == "annotation of cosign 2":
+        content, note = signed_payload(payload(digest), key.sign)
+        signature = note["dev.cosignproject.cosign/signature"]
+        body = record_body(content, signature, key.pem.encode())
+        note["dev.sigstore.cosign/bundle"] = world.log_annotation(body)
+        push_simple(registry, "app", digest, [(content, note)])
+    else:
+        raw = json.dumps(statement(digest)).encode()
+        bundle = key_bundle(raw, key)
+        signature = bundle["dsseEnvelope"]["signatures"][0]["sig"]
+        if form == "bundle, Rekor 1":
+            entry = world.entry(dsse_body(raw, signature, key.pem.encode()), datetime.now(UTC))
+        else:
+            verifier = {"publicKey": {"rawBytes": b64(spki(key.private))}}
+            entry = world.entry(record_2_body(pae(raw), signature, verifier), None, promised=False)
+        bundle["verificationMaterial"]["tlogEntries"] = [entry]
+        push_bundle(registry, "app", digest, bundle)
     authority = KeyAuthority(
         key.pem, transparency_log=True, trusted_root=TrustedRoot(world.trusted_root)
     )
     verdict = verdict_of(f"{registry.host}/app:v1", authority)
     assert verdict.status == "verified", verdict.reasons
-    assert verdict.evidence[0].signed_at is not None
+    assert (verdict.evidence[0].signed_at is None) == (form == "bundle, Rekor 2")
 
 
 def test_the_library_for_identities_is_imported_only_for_them() -> None:
