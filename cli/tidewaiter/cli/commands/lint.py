@@ -127,12 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         for file, reason in result.skipped:
             print(f"{file}: skipped: {reason}", file=sys.stderr)
     if plain.get("images") and not (arguments.verify_images or arguments.quiet):
-        print(
-            "tidewaiter: the images that the policy speaks of were not verified; --verify-images does that",
-            file=sys.stderr,
-        )
-    if arguments.write_baseline:
-        result = _written_baseline(arguments, result)
+        _tell_of_unverified(result)
     for form, file in reports:
         write(_render(form, result, arguments, show, plain, to_terminal=not file), file)
     return _exit_code(result, plain.get("failOn", "error"))
@@ -161,6 +156,17 @@ def _written_baseline(arguments: argparse.Namespace, result: LintResult) -> Lint
     number = sum(entry.count for entry in entries)
     print(f"{path}: {number} finding{'' if number == 1 else 's'}", file=sys.stderr)
     return held_back(result, entries, None)
+
+
+def _tell_of_unverified(result: LintResult) -> None:
+    """Say that images were not asked about, where the policy asks something of those that there are."""
+    from tidewaiter.cli.output.statistics import counted
+    from tidewaiter.cli.run.images import unanswered
+
+    number = len(unanswered(result.findings))
+    if number:
+        what = counted(number, "answer on a signed image", "answers on signed images")
+        print(f"tidewaiter: {what} unknown; --verify-images asks the registries", file=sys.stderr)
 
 
 def _exit_code(result: LintResult, fail_on: str) -> int:
