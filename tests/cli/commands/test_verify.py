@@ -144,6 +144,7 @@ def test_an_identity_by_a_trust_root(
             ["--identity", "a", "--issuer", "b", "--claim", "sourceRepositoryURI=x"],
             "did you mean sourceRepositoryUri?",
         ),
+        (["--identity", "a", "--issuer", "b", "--tlog", "ignore"], "without a log entry"),
         (["--key", "{key}", "--docker-config", "{file}"], "is no JSON"),
         (["--key", "{key}", "--registry-ca", "{file}"], "is no PEM certificate"),
     ],

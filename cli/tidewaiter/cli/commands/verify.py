@@ -291,6 +291,12 @@ def _keyless(
             "an identity is a subject and its issuer: give --identity or --identity-regexp and "
             "--issuer or --issuer-regexp"
         )
+    if arguments.tlog == "ignore":
+        raise _usage("--tlog ignore: an identity's signature is worth nothing without a log entry")
+    if arguments.timestamp_chain and not arguments.key:
+        raise _usage(
+            "--timestamp-chain is for keys and own authorities; identities take those of the trust root"
+        )
     claims = []
     for name, value in _pairs(arguments.claim, "--claim"):
         if name not in CLAIMS:
