@@ -39,6 +39,7 @@ def is_trusted(keyring: Keyring, bundle: bytes, now: datetime) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(
     authority=st.integers(3, 600),
