@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.webhook.running import Webhook
 
+pytestmark = pytest.mark.slow
+
 KEY = Signer()
 
 

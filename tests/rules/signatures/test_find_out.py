@@ -37,6 +37,8 @@ BROKEN = {
 WEEK = "now - timestamp(predicate.metadata.scanFinishedOn) < duration('168h')"
 CLEAN = "predicate.scanner.result.critical == 0"
 
+pytestmark = pytest.mark.slow
+
 ONE, OTHER = Signer(), Signer()
 
 
@@ -278,7 +280,6 @@ def test_a_kept_verdict_costs_less_than_a_millisecond(registry: Registry) -> Non
     assert asyncio.run(run()) < 0.001
 
 
-@pytest.mark.slow
 def test_many_images_are_verified_at_once(registry: Registry) -> None:
     images = [registry.image(f"shop/api-{number}") for number in range(60)]
     for image in images:
