@@ -110,6 +110,10 @@ def entry(authorities: str, more: str = "") -> str:
             ),
             "5:111: there is no variable noww; did you mean now?",
         ),
+        (
+            entry("{atLeast: {count: 2, of: [{static: pass}, {static: pass, name: a}]}}"),
+            "5:83: this authority stands above already: one signature must not count twice",
+        ),
         ("imageSettings: {matching: any}", "5:29: matching is 'any', not one of all, first"),
         (
             "imageSettings: {keepVerified: 200h}",

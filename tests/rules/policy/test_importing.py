@@ -473,3 +473,13 @@ def test_the_command_prints_a_policy_and_says_what_it_left_out(
     assert main(["policy", "check", str(tmp_path / "tidewaiter.yaml")]) == 2, "the key is none"
     file.write_text("kind: Pod\n")
     assert main(["policy", "import", str(file)]) == 2
+
+
+def test_one_signer_does_not_count_twice() -> None:
+    kms = {"keys": {"kms": "awskms:///a"}}
+    (entry,), _ = imported(
+        kyverno(attestors(public(KEY), public(KEY), public(OTHER), kms, count=2))
+    )
+    assert entry["authorities"] == {"allOf": [IGNORED, OTHER_IGNORED]}
+    (entry,), _ = imported(kyverno(attestors(public(KEY), public(KEY), kms, kms, count=2)))
+    assert entry["authorities"]["static"] == "deny"

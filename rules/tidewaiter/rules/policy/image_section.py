@@ -96,6 +96,15 @@ class _Reader:
         if "atLeast" in row:
             parts = self._all(row["atLeast"]["of"], f"{pointer}/atLeast/of")
             found["atLeast"] = {**row["atLeast"], "of": parts}
+            signers = [_without_names(part) for part in parts]
+            self.mistakes += [
+                SectionMistake(
+                    f"{pointer}/atLeast/of/{index}",
+                    "this authority stands above already: one signature must not count twice",
+                )
+                for index, signer in enumerate(signers)
+                if signer in signers[:index]
+            ]
         return found
 
     def _all(self, rows: list[dict[str, Any]], pointer: str) -> list[dict[str, Any]]:
@@ -129,6 +138,17 @@ class _Reader:
             return content.decode("utf-8")
         except UnicodeDecodeError:
             raise InputError("is no text") from None
+
+
+def _without_names(value: Any) -> Any:
+    """Return what an authority is, whatever it is called and wherever its key is read from."""
+    if isinstance(value, dict):
+        return {
+            key: _without_names(each) for key, each in value.items() if key not in {"name", "file"}
+        }
+    if isinstance(value, list):
+        return [_without_names(each) for each in value]
+    return value.strip() if isinstance(value, str) else value
 
 
 def material_problems(text: str, kind: str) -> Iterator[str]:

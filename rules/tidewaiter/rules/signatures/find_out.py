@@ -206,6 +206,8 @@ class ImageVerifier:
         try:
             async with self._turn:
                 answer = await self._verified(image, reference, digest, secrets)
+        except TidewaiterError as error:
+            return self._placed(image, [ImageProblem(f"could not be verified: {error.message}")])
         except Exception as error:  # noqa: BLE001 - whatever fails here, the image is not verified
             return self._failed(image, error)
         verified = not answer.signature and not answer.attestation

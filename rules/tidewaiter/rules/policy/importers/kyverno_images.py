@@ -217,7 +217,15 @@ def _set(stated: dict[str, Any], notes: Notes, depth: int = 0) -> dict[str, Any]
     count = stated.get("count")
     if not isinstance(count, int) or count <= 0 or count >= len(parts):
         return all_of(parts)
-    return any_of(parts) if count == 1 else {"atLeast": {"count": count, "of": parts}}
+    if count == 1:
+        return any_of(parts)
+    # One signer must not count twice, and what lets nothing through counts never.
+    able = [
+        part for at, part in enumerate(parts) if "static" not in part and part not in parts[:at]
+    ]
+    if len(able) < count:
+        return nobody(f"{count} attestors of a set, of which {len(able)} can be said", notes)
+    return all_of(able) if len(able) == count else {"atLeast": {"count": count, "of": able}}
 
 
 def _keys(stated: dict[str, Any], notes: Notes) -> dict[str, Any]:
