@@ -21,6 +21,7 @@ import orjson
 
 from tidewaiter.rules.cluster.client import Refused, backoff
 from tidewaiter.rules.cluster.discovery import discover
+from tidewaiter.rules.cluster.permissions import followable
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.inventory import namespace_of
 from tidewaiter.rules.kept_fields import is_followed, kept, kinds_read_whole
@@ -29,7 +30,7 @@ from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tidewaiter.rules.cluster.client import Client
     from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
@@ -57,6 +58,7 @@ _AFTER_CHANGE = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """When to ask again what is served after a definition has changed: the server takes its time."""
 _LASTING = frozenset({401, 403, 404, 405, 406})
 _GONE = 410
+_FORBIDDEN = "the cluster does not let tidewaiter list them"
 _DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 
 _log = logging.getLogger("tidewaiter.inventory")
@@ -149,6 +151,7 @@ class Follower:
         self._discovered = False
         self._synced = False
         self._error = ""
+        self._restricted: set[str] = set()
         self._pauses: Iterator[float] = iter(())
 
     @property
@@ -176,6 +179,9 @@ class Follower:
                 each.error,
             )
             for kind, each in sorted(self._followed.items())
+        ) + tuple(
+            KindState(kind, 0, False, False, None, 0, 0, unreadable.get(kind, ""), "")
+            for kind in sorted(self._restricted)
         )
         return FollowState(self.synced, self._inventory.count, kinds, self._error)
 
@@ -207,7 +213,7 @@ class Follower:
         while True:
             try:
                 found = await discover(self._client)
-                self._adjust(found)
+                self._adjust(found, await followable(self._client))
             except ClusterError as error:
                 attempt += 1
                 self._error = str(error)
@@ -221,7 +227,9 @@ class Follower:
         if self._changed.is_set():
             self._changed.clear()
             self._pauses = iter(_AFTER_CHANGE)
-        pause = next(self._pauses, _DISCOVERY_SECONDS * random.uniform(1.0, 1.2))  # noqa: S311
+        # Rights may be given later, which nothing tells us.
+        usual = _SLOW_RETRY if self._restricted else _DISCOVERY_SECONDS
+        pause = next(self._pauses, usual * random.uniform(1.0, 1.2))  # noqa: S311
         try:
             async with asyncio.timeout(pause):
                 await self._changed.wait()
@@ -229,12 +237,18 @@ class Follower:
             return
         await asyncio.sleep(_AFTER_CHANGE[0])
 
-    def _adjust(self, found: Discovery) -> None:
-        """Follow what is served, and nothing else."""
+    def _adjust(self, found: Discovery, is_allowed: Callable[[ApiResource], bool]) -> None:
+        """Follow what is served and what we may read, and nothing else."""
         served = {each.kind_id: each for each in found.preferred() if each.is_listable}
+        self._restricted.clear()
         for kind in sorted(served):
             if not is_followed(kind):
                 self._inventory.cannot_read(kind, "tidewaiter does not follow them")
+                continue
+            # A server that has just started may know of few rights yet: what is followed stays, and its watch tells.
+            if kind not in self._followed and not is_allowed(served[kind]):
+                self._restricted.add(kind)
+                self._inventory.cannot_read(kind, _FORBIDDEN)
                 continue
             followed = self._followed.get(kind)
             if followed is not None and (followed.missing or followed.resource != served[kind]):
@@ -321,7 +335,7 @@ class Follower:
             if lasting:
                 followed.version, followed.synced = "", False
             reason = (
-                "the cluster does not let tidewaiter list them"
+                _FORBIDDEN
                 if error.status in {401, 403}
                 else f"the cluster answers with {error.status}"
             )
@@ -500,7 +514,7 @@ async def read_once(
                             rows.append(Resource(content, pod_specs=pod_specs))
         except Refused as error:
             unreadable[resource.kind_id] = (
-                "the cluster does not let tidewaiter list them"
+                _FORBIDDEN
                 if error.status in {401, 403}
                 else f"the cluster answers with {error.status}"
             )

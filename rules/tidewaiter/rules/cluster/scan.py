@@ -108,13 +108,14 @@ async def scan(
     limit: int = 500,
     progress: Callable[[int], None] | None = None,
     find_out: FindOut | None = None,
+    is_allowed: Callable[[ApiResource], bool] | None = None,
 ) -> Scan:
     """Judge a cluster by a policy, or the objects of some namespaces only.
 
     Ignore annotations count where the policy says so for admission. `progress` is called with the number of objects
     read so far; `find_out` answers for the images that the policy speaks of. Raises ClusterError where the cluster
     cannot be reached; what it does not let us read is in the result's errors, and rules that would have to know it
-    answer `unknown`.
+    answer `unknown`. Kinds that are not `is_allowed` are left out without an error, and unknown likewise.
     """
     discovery = await discover(client)
     judging = _Judging(policy, today, namespaces)
@@ -123,6 +124,9 @@ async def scan(
         judging.errors.append(ClusterError(msg))
     kinds = [each for each in discovery.preferred() if _is_scanned(each, policy)]
     kinds.sort(key=lambda each: (_rank(each, policy), each.kind_id))
+    if is_allowed is not None:
+        judging.leave_out(each for each in kinds if not is_allowed(each))
+        kinds = [each for each in kinds if is_allowed(each)]
     async for step in _ahead(_reading(client, kinds, judging, limit)):
         # Judged beside the event loop, which meanwhile reads the next page.
         await asyncio.to_thread(step)
@@ -224,6 +228,7 @@ class _Judging:
         self._begun: set[str] = set()
         self._packed: dict[Identity, bytes] = {}
         self._whole = kinds_read_whole(policy)
+        self._left_out = False
 
     def cannot_read(self, kind: ApiResource, refused: Refused) -> None:
         """Take note that a kind cannot be read."""
@@ -236,6 +241,12 @@ class _Judging:
         # Whoever asks for a namespace need not be permitted to read beyond it.
         if kind.namespaced or not self.namespaces:
             self.errors.append(ClusterError(f"{kind.kind_id} cannot be read: {refused.message}"))
+
+    def leave_out(self, kinds: Iterable[ApiResource]) -> None:
+        """Take note of kinds that are not to be read."""
+        for each in kinds:
+            self._inventory.cannot_read(each.kind_id, "tidewaiter has no right to read them here")
+            self._left_out = True
 
     def read_partly(self, kind: ApiResource) -> None:
         """Take note that a kind is read in the namespaces in question only."""
@@ -264,7 +275,7 @@ class _Judging:
                 and self._inventory.find("Namespace", name) is None
             ):
                 self.errors.append(ClusterError(f"the cluster has no namespace {name!r}"))
-        complete = not self.errors and not self.namespaces
+        complete = not self.errors and not self.namespaces and not self._left_out
         self._inventory.complete = True
         for _, packed in sorted(self._packed.items()):
             written, least = orjson.loads(decompress(packed))
