@@ -1,0 +1,113 @@
+"""Writes what follows from other files into the manifests: the rights to read what rules ask for, alerts, dashboard.
+
+`python deploy/generate.py` rewrites the files; a test holds them to be the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+KIND = re.compile(r"[A-Z][A-Za-z]+\.[a-z0-9-]+(\.[a-z0-9-]+)+")
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT.parent / "rules"))
+
+from tidewaiter.rules.kept_fields import is_followed  # noqa: E402
+from tidewaiter.rules.manifest.api_resource import is_builtin_group, plural_of  # noqa: E402
+
+HEADER = "# Made by deploy/generate.py: what rules ask of other objects.\n"
+BUILTIN = {
+    "": (
+        "configmaps",
+        "limitranges",
+        "namespaces",
+        "persistentvolumeclaims",
+        "pods",
+        "podtemplates",
+        "replicationcontrollers",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    ),
+    "admissionregistration.k8s.io": (
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ),
+    "apiextensions.k8s.io": ("customresourcedefinitions",),
+    "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
+    "autoscaling": ("horizontalpodautoscalers",),
+    "batch": ("cronjobs", "jobs"),
+    "networking.k8s.io": ("ingressclasses", "ingresses", "networkpolicies"),
+    "policy": ("poddisruptionbudgets",),
+    "rbac.authorization.k8s.io": (
+        "clusterrolebindings",
+        "clusterroles",
+        "rolebindings",
+        "roles",
+    ),
+    "scheduling.k8s.io": ("priorityclasses",),
+    "storage.k8s.io": ("storageclasses",),
+}
+"""Secrets are not among them: to list them is to read them. The chart has a switch for it."""
+
+
+def custom_kinds() -> dict[str, set[str]]:
+    """Return the custom resources that the code names, by group: rules ask for them by kind and group."""
+    found: dict[str, set[str]] = {}
+    for file in (ROOT.parent / "rules").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            value = node.value if isinstance(node, ast.Constant) else None
+            if not isinstance(value, str) or not KIND.fullmatch(value) or not is_followed(value):
+                continue
+            kind, _, group = value.partition(".")
+            if not is_builtin_group(group):
+                found.setdefault(group, set()).add(plural_of(kind))
+    return found
+
+
+def rules_text(by_group: Mapping[str, Iterable[str]]) -> str:
+    """Return the rules of a ClusterRole in YAML, that let one list and watch."""
+    lines = []
+    for group, resources in sorted(by_group.items()):
+        lines += [f'- apiGroups: ["{group}"]', "  resources:"]
+        lines += [f"    - {resource}" for resource in sorted(resources)]
+        lines.append("  verbs: [list, watch]")
+    return "\n".join(lines) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    """Return each generated file and its text."""
+    return {
+        ROOT / "chart" / "files" / "builtin-rules.yaml": HEADER + rules_text(BUILTIN),
+        ROOT / "chart" / "files" / "custom-rules.yaml": HEADER + rules_text(custom_kinds()),
+        ROOT / "chart" / "files" / "alerts.yaml": (
+            ROOT / "alerts" / "prometheusrule.yaml"
+        ).read_text(encoding="utf-8"),
+        ROOT / "chart" / "files" / "dashboard.json": (
+            ROOT / "dashboards" / "tidewaiter.json"
+        ).read_text(encoding="utf-8"),
+        ROOT / "kustomize" / "base" / "readable.yaml": HEADER
+        + _role("tidewaiter", rules_text(BUILTIN))
+        + "---\n"
+        + _role("tidewaiter-custom-resources", rules_text(custom_kinds())),
+    }
+
+
+def _role(name: str, rules: str) -> str:
+    return (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n"
+        f"  name: {name}\n  labels: {{app.kubernetes.io/name: tidewaiter}}\nrules:\n"
+        + "".join(f"  {line}\n" for line in rules.splitlines())
+    )
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

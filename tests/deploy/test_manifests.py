@@ -1,0 +1,158 @@
+"""What is deployed is the same by Helm and by Kustomize, follows from the code, and passes our own rules."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.deploy.manifests import DEPLOY, ROOT, Objects, of_chart, of_overlay
+from tidewaiter.cli.main import main
+from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLICY = ("ConfigMap", "tidewaiter-policy")
+
+
+def with_read_policy(objects: Objects) -> Objects:
+    """Read the policy, which the chart writes in another order, and leave out the Namespace, which Helm makes."""
+    data = objects[POLICY]["data"]
+    read = {**objects[POLICY], "data": yaml.safe_load(data["tidewaiter.yaml"])}
+    return {key: value for key, value in {**objects, POLICY: read}.items() if key[0] != "Namespace"}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "settings"),
+    [
+        ("audit-only", ()),
+        (
+            "enforce",
+            (
+                "webhook.failurePolicy=Fail",
+                "policy.admission.mode=enforce",
+                "policy.admission.ratchet=true",
+            ),
+        ),
+        (
+            "high-availability",
+            (
+                "webhook.failurePolicy=Fail",
+                "policy.admission.mode=enforce",
+                "policy.admission.ratchet=true",
+                "autoscaling.minReplicas=5",
+                "autoscaling.maxReplicas=20",
+                "disruptionBudget.minAvailable=4",
+                "spread=DoNotSchedule",
+            ),
+        ),
+    ],
+)
+def test_helm_and_kustomize_give_the_same_objects(overlay: str, settings: tuple[str, ...]) -> None:
+    chart = with_read_policy(of_chart("default-values.yaml", settings=settings))
+    assert chart == with_read_policy(of_overlay(overlay))
+
+
+def test_everything_follows_the_namespace_of_the_release() -> None:
+    objects = of_chart("everything-values.yaml", namespace="gate")
+    text = json.dumps(objects[("ValidatingWebhookConfiguration", "tidewaiter")])
+    assert '"namespace": "gate"' in text
+    assert "serviceaccount:gate:tidewaiter" in text
+    assert {
+        each["metadata"]["namespace"]
+        for each in objects.values()
+        if "namespace" in each["metadata"]
+    } == {"gate"}
+
+
+def test_generated_files_are_what_the_generator_makes() -> None:
+    spec = importlib.util.spec_from_file_location("generate", DEPLOY / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for path, text in module.generated().items():
+        assert path.read_text(encoding="utf-8") == text, f"run python {DEPLOY.name}/generate.py"
+
+
+@pytest.mark.parametrize("folder", ["kustomize", "chart"])
+def test_our_own_manifests_pass_our_own_production_profile(
+    folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    words = ["--profile", "production", "--format", "json", "--namespace", "tidewaiter"]
+    code = main(["lint", f"deploy/{folder}", *words])
+    report = json.loads(capsys.readouterr().out)
+    found = {(each["rule"], each["message"]) for each in report["findings"]}
+    if folder == "chart":
+        # Helm makes the Namespace, which carries the label; a chart cannot.
+        found = {each for each in found if each[0] != "namespace-pod-security"}
+    assert found == set()
+    assert report["errors"] == []
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((), "image"),
+        (("image.repository=r/x", "image.digest=latest"), "digest"),
+        (("image.repository=r/x:1", "image.digest=sha256:" + "0" * 64), "repository"),
+        (("webhook.failurePolicy=Maybe",), "failurePolicy"),
+        (("webhok.failurePolicy=Fail",), "webhok"),
+        (("autoscaling.minReplicas=1",), "minReplicas"),
+        (("webhook.exemptNamespaces={default}",), "exemptNamespaces"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_by_name(
+    settings: tuple[str, ...], message: str
+) -> None:
+    options = ChartOptions(settings=settings, kubernetes_version="1.34.0", title="x")
+    (rendering,) = render_chart(str(DEPLOY / "chart"), options)
+    assert message in rendering.errors[0].message
+
+
+def test_the_policy_of_every_overlay_is_valid(tmp_path: Path) -> None:
+    for overlay in ("audit-only", "enforce", "high-availability"):
+        policy = tmp_path / f"{overlay}.yaml"
+        policy.write_text(of_overlay(overlay)[POLICY]["data"]["tidewaiter.yaml"])
+        assert main(["policy", "check", str(policy)]) == 0
+
+
+def test_the_certificate_component_fits_the_arguments_that_it_replaces(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    import os
+
+    base = os.path.relpath(DEPLOY / "kustomize", overlay)
+    (overlay / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": [f"{base}/overlays/audit-only"],
+                "components": [
+                    f"{base}/components/{each}" for each in ("cert-manager", "monitoring")
+                ],
+            }
+        )
+    )
+    objects = of_overlay(str(overlay))
+    chart = of_chart(
+        "default-values.yaml",
+        settings=("certificates.mode=certManager", "monitoring.serviceMonitor=true"),
+    )
+    for key in (
+        ("Deployment", "tidewaiter"),
+        ("ServiceMonitor", "tidewaiter"),
+        ("Certificate", "tidewaiter"),
+    ):
+        left, right = objects[key], chart[key]
+        if key[0] == "Deployment":
+            for each in (left, right):
+                spec = each["spec"]["template"]["spec"]
+                spec["volumes"].sort(key=lambda volume: volume["name"])
+                spec["containers"][0]["volumeMounts"].sort(key=lambda mount: mount["name"])
+        assert left == right
