@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 COMMANDS = {
+    "init": "make a policy, a pre-commit entry and a CI job that fit a repository",
     "lint": "check manifests against the policy",
     "fix": "mend what findings ask for, in place, keeping comments and layout",
     "pin": "pin images to the digests that their tags have now",
