@@ -98,6 +98,6 @@ def test_lines_with_a_carriage_return_are_read_alike() -> None:
 def test_many_comments_take_time_in_proportion() -> None:
     block = "# tidewaiter: ignore[r] why\n" * 20_000
     fields = "".join(f"# tidewaiter: ignore[r] why\nk{number}: 1\n" for number in range(20_000))
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(ignores(block + "a: 1\n" + fields)) == 40_000
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

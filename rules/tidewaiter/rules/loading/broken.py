@@ -6,6 +6,8 @@ that it names is kept unless the cause stands elsewhere.
 
 from __future__ import annotations
 
+from tidewaiter.rules.loading.limits import DEFAULT_LIMITS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidewaiter.rules.loading.libyaml import SyntaxProblem
@@ -39,6 +41,8 @@ def explain(problem: SyntaxProblem, text: str) -> tuple[str, int]:
 
 
 _SENTENCES: tuple[tuple[str, str, bool], ...] = (
+    # libyaml has a limit of its own, above ours, which its scanner may reach first.
+    ("maximum nesting depth", f"nests more than {DEFAULT_LIMITS.depth} levels deep", False),
     ("escape", "a text in double quotes holds an unknown escape; double the backslash", False),
     ("hexdecimal", "a text in double quotes holds a broken escape; double the backslash", False),
     ("quoted scalar", "a quoted text begins here and is never closed", True),
