@@ -27,7 +27,11 @@ if loaded.documents:
     positions = Locator(data).document(loaded.documents[-1].index)
     positions.at("/a/b/c")
     comment_ignores(positions)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    # Linux counts the memory of whoever started a process into the figure of getrusage.
+    peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+except OSError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(time.process_time() - started, peak, len(loaded.documents), len(loaded.errors))
 print(loaded.errors[0] if loaded.errors else "")
 """

@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--write-baseline takes all findings: it does not go with --changed-since")
     known = _baseline(arguments)
     result = lint(job, _progress_bar())
-    if arguments.changed_since or known is not None or arguments.write_baseline:
+    if arguments.changed_since or known is not None:
         from tidewaiter.cli.run.ratchet import held_back
 
         result = held_back(result, known, arguments.changed_since)
@@ -128,6 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{file}: skipped: {reason}", file=sys.stderr)
     if plain.get("images") and not (arguments.verify_images or arguments.quiet):
         _tell_of_unverified(result)
+    if arguments.write_baseline:
+        result = _written_baseline(arguments, result)
     for form, file in reports:
         write(_render(form, result, arguments, show, plain, to_terminal=not file), file)
     return _exit_code(result, plain.get("failOn", "error"))
