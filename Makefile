@@ -22,7 +22,7 @@ $(SETUP): pyproject.toml hatch_build.py
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
 	  echo "$(PYTHON) -m venv failed; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[signatures,traces,webhook]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[lsp,signatures,traces,webhook]" --group dev
 	@touch $@
 
 demo: $(SETUP) ## lint the example namespace, which has deliberate mistakes

@@ -27,6 +27,8 @@ COMMANDS = {
     "explain": "say what one rule wants, why, and how to fulfil it",
     "policy": "check a policy file, show what it does, print its JSON Schema",
     "verify": "verify that images are signed and attested",
+    "lsp": "serve an editor: diagnostics, quick fixes and explanations while manifests are written",
+    "completion": "print the script that completes this command in a shell",
     "serve": "judge what is sent to a cluster: a validating admission webhook",
     "audit": "verify the audit log of the webhook",
 }

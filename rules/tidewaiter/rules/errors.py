@@ -61,7 +61,9 @@ class InputError(TidewaiterError):
 
 
 class PolicyError(TidewaiterError):
-    """A mistake in a policy."""
+    """A mistake in a policy; `mistakes` are all of them, each with its place, where it stands for several."""
+
+    mistakes: tuple[PolicyError, ...] = ()
 
 
 class RegistryError(TidewaiterError):

@@ -176,7 +176,9 @@ def _refuse(
         for file, line, column, message in [*((path, *one) for one in ordered), *elsewhere]
     ]
     message = "\n".join([first.message, *(str(other) for other in others)])
-    raise PolicyError(message, file=first.file, line=first.line, column=first.column)
+    error = PolicyError(message, file=first.file, line=first.line, column=first.column)
+    error.mistakes = (first, *others)
+    raise error
 
 
 def _parse(value: dict[str, Any]) -> tuple[model.PolicyFile | None, list[Mistake]]:

@@ -1,0 +1,103 @@
+"""The process that reads and judges the documents of one folder, its working directory.
+
+It is apart from the server so that a document that takes too long, or too much memory, costs a restart and not the
+editor's session. Requests come on standard input, each answered on standard output before the next; both are
+`marshal` data behind their length.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tidewaiter.cli.editor.analysis import Folder, Options
+from tidewaiter.cli.editor.edits import fixed, silenced
+from tidewaiter.cli.surroundings import today
+from tidewaiter.rules.record import fields_of
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+HEAD = 8
+"""Bytes that give a message's length."""
+JUDGE, FIX, SILENCE = "judge", "fix", "silence"
+
+_MEMORY = 2 * 1024**3
+
+
+def frame(message: Any) -> bytes:
+    """Return a message as it is sent."""
+    content = marshal.dumps(message)
+    return len(content).to_bytes(HEAD, "little") + content
+
+
+def main() -> int:
+    """Answer until standard input ends."""
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints does not get between the answers
+    _limit_memory()
+    options = marshal.loads(_next(requests) or b"")  # noqa: S302 - from the server that started it
+    policy, profiles, version, walks = options
+    folder = Folder(Options(policy, tuple(profiles), version), walks=walks)
+    while (content := _next(requests)) is not None:
+        request = marshal.loads(content)  # noqa: S302
+        try:
+            answer = _answer(folder, request)
+        except Exception as error:  # noqa: BLE001 - a defect costs one answer and not the session
+            answer = ("failed", f"{type(error).__name__}: {error}")
+        answers.write(frame(answer))
+        answers.flush()
+    return 0
+
+
+def _answer(folder: Folder, request: tuple[Any, ...]) -> tuple[Any, ...]:
+    kind, changed, *rest = request
+    for path, text in changed.items():
+        if text is None:
+            folder.texts.pop(path, None)
+        else:
+            folder.texts[path] = text
+    if kind == JUDGE:
+        paths, is_stale = rest
+        if is_stale:
+            folder.forget_files()
+        judged = folder.judge(paths, today())
+        findings = {
+            path: [fields_of(each) for each in found] for path, found in judged.findings.items()
+        }
+        errors = {
+            path: [fields_of(each) for each in found] for path, found in judged.errors.items()
+        }
+        return "judged", findings, errors, judged.notes
+    path, *rest = rest
+    before = folder.texts.get(path, b"")
+    if kind == FIX:
+        return "text", before if folder.is_untouchable(path) else fixed(before, rest[0])
+    if path.endswith(".json"):
+        return "text", before  # what reads it elsewhere takes no comment
+    return "text", silenced(before, *rest)
+
+
+def _next(stream: BinaryIO) -> bytes | None:
+    head = stream.read(HEAD)
+    if len(head) < HEAD:
+        return None
+    size = int.from_bytes(head, "little")
+    content = stream.read(size)
+    return content if len(content) == size else None
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or hard > _MEMORY:
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
