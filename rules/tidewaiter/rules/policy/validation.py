@@ -219,7 +219,8 @@ def _mistake(detail: ErrorDetails) -> Mistake:
     if kind in {"too_short", "string_too_short"}:
         return pointer, f"{name} is empty"
     if kind == "string_pattern_mismatch":
-        return pointer, f"{name} is {_shown(stated)}, {_PATTERNS[name]}"
+        wanted = f"which has not the form {detail['ctx']['pattern']}"
+        return pointer, f"{name} is {_shown(stated)}, {_PATTERNS.get(name, wanted)}"
     if kind in {"one_of", "contradiction", "demand", "pattern", "count"}:
         return pointer, detail["msg"]
     if kind == "glob":
@@ -241,7 +242,9 @@ _WANTED = {
 
 _PATTERNS = {
     "apiVersion": "not a group and version such as example.com/v1",
+    "paths": "not a JSON pointer such as /image/tag",
     "podSpec": "not a JSON pointer such as /spec/template/spec",
+    "pointer": "not a JSON pointer such as /spec/replicas",
     "reason": "which tells nobody why",
 }
 """What is wrong with a text that does not have the form of its key."""

@@ -79,6 +79,8 @@ class Transport:
         content: bytes = b"",
     ) -> Answer:
         """Send a request and read at most `limit` bytes of its answer."""
+        if not url.isascii():
+            raise BadAnswer(f"{_shown(url)} is no address of a registry")
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 return await self._send(method, url, headers, trust, limit, content)
