@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
 SETUP_DOCS := $(VENV)/.setup-docs
+SETUP_FUZZ := $(VENV)/.setup-fuzz
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint docs bench clean
+.PHONY: help setup demo test check lint docs bench wheel image lock bases fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -64,6 +65,32 @@ $(SETUP_DOCS): $(SETUP)
 bench: $(SETUP) ## time lint over deploy/examples; CORPUS=DIR takes other manifests, PEERS more options
 	$(BIN)/python bench/lint.py --corpus $(or $(CORPUS),deploy/examples) $(PEERS)
 
+wheel: $(SETUP) ## build the wheel into dist/
+	rm -f dist/tidewaiter-*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+IMAGE ?= tidewaiter:dev
+image: wheel ## build the container image with Docker's buildx, for this platform
+	docker buildx build --load --file deploy/image/Dockerfile --tag $(IMAGE) .
+
+lock: $(SETUP) ## lock the image's packages and the release's tools anew; UPGRADE=1 takes newer versions
+	UV=$(BIN)/uv deploy/image/lock.sh $(if $(UPGRADE),--upgrade)
+
+bases: $(SETUP) ## pin the image's bases to the digests that their tags have now
+	$(BIN)/python deploy/image/bases.py --update
+
+FUZZ_SECONDS ?= 180
+TARGETS ?= manifests images admission registries bundles policies expressions
+fuzz: $(SETUP_FUZZ) ## look for input that breaks a reader, three minutes for each; TARGETS and FUZZ_SECONDS choose
+	@for target in $(TARGETS); do \
+	  echo "== $$target"; \
+	  $(BIN)/python -m tests.fuzz.run $$target --seconds $(FUZZ_SECONDS) || exit 1; \
+	done
+
+$(SETUP_FUZZ): $(SETUP)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	@touch $@
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) site docs/rules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .fuzz $(VENV) site docs/rules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
