@@ -145,7 +145,7 @@ def from_secret_data(data: Mapping[str, bytes]) -> Keyring:
         names_of(certificate)
     except KeyError as error:
         raise InputError(f"the Secret has no field {error}") from None
-    except (ValueError, TypeError, x509.ExtensionNotFound):
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.InvalidVersion):
         raise InputError("the Secret holds no certificates and keys in PEM") from None
     authority_key, key = keys
     if not isinstance(authority_key, ec.EllipticCurvePrivateKey) or not isinstance(

@@ -157,7 +157,7 @@ def _bundled_certificates(material: Mapping[str, Any]) -> tuple[x509.Certificate
         der = unbase64(_text(entry, "rawBytes"), "a certificate")
         try:
             found.append(x509.load_der_x509_certificate(der))
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise BadSignature("a certificate of the bundle cannot be read") from None
     return tuple(found)
 
@@ -171,7 +171,7 @@ def _annotated_certificates(annotations: Mapping[str, str]) -> tuple[x509.Certif
     try:
         found = x509.load_pem_x509_certificates(leaf.encode())
         found += x509.load_pem_x509_certificates(chain.encode()) if chain.strip() else []
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise BadSignature("the signature's certificate cannot be read") from None
     return tuple(found)
 

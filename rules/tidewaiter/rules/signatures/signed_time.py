@@ -70,7 +70,7 @@ def read_certificates(pem: str, what: str) -> list[x509.Certificate]:
         raise InputError(f"{what} holds a private key; certificates are wanted")
     try:
         certificates = x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise InputError(f"{what} is no PEM certificate") from None
     return certificates
 
