@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.cli.result import LintResult
     from tidewaiter.rules.cluster.reports import Written
+    from tidewaiter.rules.cluster.shard import Shard
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
 FORMATS = ("text", "json")
@@ -33,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG, ~/.kube/config, the pod's own")
     add("--context", metavar="NAME", help="the kubeconfig's context (default: the current one)")
     add("-n", "--namespace", action="append", metavar="NAME", help="judge only this; repeatable")
+    add("--shard", metavar="INDEX/TOTAL", help="judge only this part of the cluster's namespaces")
+    add(
+        "--shards", metavar="TOTAL", help="the part of a pod of an Indexed Job of TOTAL completions"
+    )
     add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for (default: the cluster's)")
@@ -61,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Before the long work, so that a mistake in the call costs none.
     show = _statuses(arguments.show)
     reports = _reports(arguments)
+    shard = _shard(arguments)
     plain = _policy(arguments)
     from tidewaiter.cli.run.scan import Job, scan_cluster
 
@@ -68,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
         namespaces=tuple(arguments.namespace or ()),
+        shard=shard,
         plain_policy=plain,
         today=today(),
         write_reports=arguments.write_reports,
@@ -124,6 +131,28 @@ def _policy(arguments: argparse.Namespace) -> PlainPolicy:
         skip=arguments.skip,
         fail_on=arguments.fail_on,
     )
+
+
+def _shard(arguments: argparse.Namespace) -> Shard | None:
+    """Return the part of the cluster to judge, None for all of it. Raises InputError."""
+    if arguments.shard is None and arguments.shards is None:
+        return None
+    from tidewaiter.rules.cluster.shard import parse_shard, shard_of_job
+
+    stated = "--shards" if arguments.shard is None else "--shard"
+    for option, other in (
+        ("--shard and --shards", arguments.shard is not None and arguments.shards is not None),
+        (f"{stated} and --namespace", arguments.namespace),
+        (f"{stated} and --snapshot", arguments.snapshot),
+    ):
+        if other:
+            msg = f"{option} exclude each other"
+            raise InputError(msg)
+    if arguments.shard is not None:
+        return parse_shard(arguments.shard)
+    import os
+
+    return shard_of_job(arguments.shards, os.environ.get("JOB_COMPLETION_INDEX", ""))
 
 
 def _statuses(text: str) -> frozenset[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.cluster.client import Client
     from tidewaiter.rules.cluster.reports import Written
     from tidewaiter.rules.cluster.scan import FindOut, Scan
+    from tidewaiter.rules.cluster.shard import Shard
     from tidewaiter.rules.errors import TidewaiterError
     from tidewaiter.rules.finding import Finding
     from tidewaiter.rules.policy.compiled import PlainPolicy, Policy
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @record
 class Job:
-    """What to scan: the cluster, and the namespaces in it or all of them, by a policy in its plain form.
+    """What to scan: the cluster, and some namespaces in it, a shard or all of it, by a policy in its plain form.
 
     `today` is YYYY-MM-DD; `snapshot` is the file that the inventory is saved to, empty for none. `verify_images` asks
     registries for the signatures that the policy demands.
@@ -38,6 +39,7 @@ class Job:
     snapshot: str
     verify_images: bool = False
     use_cache: bool = True
+    shard: Shard | None = None
 
 
 @record
@@ -83,6 +85,7 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
             policy,
             today=job.today,
             namespaces=job.namespaces,
+            shard=job.shard,
             progress=progress,
             find_out=_image_answers(job, client, policy) if job.verify_images else None,
         )
@@ -99,7 +102,12 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
         try:
             if job.write_reports:
                 written = await write_reports(
-                    client, found, policy, now=int(time.time()), namespaces=job.namespaces
+                    client,
+                    found,
+                    policy,
+                    now=int(time.time()),
+                    namespaces=job.namespaces,
+                    shard=job.shard,
                 )
                 errors += written.errors
         except ClusterError as error:

@@ -38,6 +38,8 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 """Accept of a list of which the metadata are enough."""
 PAGE_LIMIT = 500
 """Objects of one page of a list: what kubectl asks for."""
+PAGE_COST = 8
+"""A page of a long list costs the API server about as much as this many lists of a namespace."""
 PAGE_BYTES = 32 * 2**20
 """Above this a page is asked for again with fewer objects: a hundred Secrets may hold 100 MB."""
 _ATTEMPTS = 5

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tidewaiter.rules import policy_report
-from tidewaiter.rules.cluster.client import METADATA_ONLY, Refused
+from tidewaiter.rules.cluster.client import METADATA_ONLY, PAGE_COST, PAGE_LIMIT, Refused
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.finding import SEVERITIES
 from tidewaiter.rules.manifest.resource import kind_id
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.cluster.client import Client
     from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
     from tidewaiter.rules.cluster.scan import Scan
+    from tidewaiter.rules.cluster.shard import Shard
     from tidewaiter.rules.finding import Finding
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
@@ -68,6 +69,16 @@ FORMS = (
 )
 
 
+@record
+class Existing:
+    """One of our reports in the cluster: what it says, by a hash, and the object that it is on."""
+
+    content: str
+    kind: str
+    namespace: str
+    """That of the object, or the object itself where it is a Namespace; empty for what is in none."""
+
+
 @dataclass(slots=True)
 class Written:
     """What came of writing: reports by what was done with them, and what the server refused."""
@@ -79,12 +90,18 @@ class Written:
 
 
 async def write_reports(
-    client: Client, scan: Scan, policy: Policy, *, now: int, namespaces: Sequence[str] = ()
+    client: Client,
+    scan: Scan,
+    policy: Policy,
+    *,
+    now: int,
+    namespaces: Sequence[str] = (),
+    shard: Shard | None = None,
 ) -> Written:
     """Make the cluster's reports say what a scan found; `now` is in seconds since 1970.
 
-    `namespaces` are those that the scan was restricted to: the reports of others stay. So do those on kinds that
-    could not be read. Raises ClusterError where the cluster serves no reports.
+    `namespaces` or `shard` are what the scan was restricted to: the reports on other objects stay. So do those on
+    kinds that could not be read. Raises ClusterError where the cluster serves no reports.
     """
     served = _served(scan.discovery)
     if not served:
@@ -95,7 +112,9 @@ async def write_reports(
     written = Written()
     for form, kind in served:
         reports = _reports(scan, policy, form, now, namespaced=kind.namespaced)
-        await _write(client, kind, reports, scan, namespaces, written)
+        there = await _existing(client, kind, scan, shard)
+        removable = _removable(there, scan, namespaces, shard)
+        await _write(client, kind, reports, there, removable, written)
     return written
 
 
@@ -206,18 +225,15 @@ async def _write(
     client: Client,
     kind: ApiResource,
     reports: Iterable[dict[str, Any]],
-    scan: Scan,
-    namespaces: Sequence[str],
+    there: dict[Place, Existing],
+    removable: set[Place],
     written: Written,
 ) -> None:
-    there = await _existing(client, kind)
-    wanted: set[Place] = set()
-
     async def apply(report: dict[str, Any]) -> None:
         metadata = report["metadata"]
         place = metadata.get("namespace", ""), metadata["name"]
-        wanted.add(place)
-        if there.get(place, {}).get(CONTENT) == metadata["annotations"][CONTENT]:
+        removable.discard(place)
+        if place in there and there[place].content == metadata["annotations"][CONTENT]:
             written.unchanged += 1
             return
         try:
@@ -237,16 +253,23 @@ async def _write(
                 written.errors.append(refused)
 
     await _at_once(apply(report) for report in reports)
+    await _at_once(remove(place) for place in sorted(removable))
+
+
+def _removable(
+    there: dict[Place, Existing], scan: Scan, namespaces: Sequence[str], shard: Shard | None
+) -> set[Place]:
+    """Return the reports that the scan would have written again, had it found the same."""
     unreadable = scan.inventory.unreadable
     on_namespaces = _names_of_reports_on(namespaces, scan)
-    await _at_once(
-        remove(place)
-        for place, annotations in there.items()
-        if place not in wanted
-        and (not namespaces or place[0] in namespaces or place[1] in on_namespaces)
-        and annotations.get(KIND, "") not in unreadable
+    return {
+        place
+        for place, report in there.items()
+        if (not namespaces or place[0] in namespaces or place[1] in on_namespaces)
+        and (shard is None or shard.has(report.namespace))
+        and report.kind not in unreadable
         and (place[1] != POLICY_REPORT or scan.is_whole)
-    )
+    }
 
 
 def _names_of_reports_on(namespaces: Sequence[str], scan: Scan) -> set[str]:
@@ -257,18 +280,37 @@ def _names_of_reports_on(namespaces: Sequence[str], scan: Scan) -> set[str]:
     return {f"{MANAGER}-{each.object['metadata'].get('uid')}" for each in found if each is not None}
 
 
-async def _existing(client: Client, kind: ApiResource) -> dict[Place, dict[str, str]]:
-    """Return the annotations of our reports, without the reports."""
-    found: dict[Place, dict[str, str]] = {}
+async def _existing(
+    client: Client, kind: ApiResource, scan: Scan, shard: Shard | None
+) -> dict[Place, Existing]:
+    """Return our reports, or those of a shard at least, by their metadata."""
+    found: dict[Place, Existing] = {}
     selector = {"labelSelector": f"{LABEL}={MANAGER}"}
-    async for page in client.pages(kind.path(), params=selector, accept=METADATA_ONLY):
-        if page.number == 0:
-            found.clear()
-        for item in page.items:
-            metadata = item["metadata"]
-            place = metadata.get("namespace", ""), metadata["name"]
-            found[place] = metadata.get("annotations") or {}
+    paths = [kind.path()]
+    if shard is not None and kind.namespaced and _is_cheaper_apart(scan, shard):
+        paths = [kind.path(namespace) for namespace in sorted(scan.inventory.namespaces)]
+    for path in paths:
+        async for page in client.pages(path, params=selector, accept=METADATA_ONLY):
+            for item in page.items:
+                metadata = item["metadata"]
+                place = metadata.get("namespace", ""), metadata["name"]
+                found[place] = _report_there(metadata)
     return found
+
+
+def _is_cheaper_apart(scan: Scan, shard: Shard) -> bool:
+    """Say whether the reports in a shard's namespaces cost less to list one by one than all reports there may be."""
+    pages = len(scan.subjects) * shard.total // PAGE_LIMIT
+    return len(scan.inventory.namespaces) <= PAGE_COST * pages
+
+
+def _report_there(metadata: dict[str, Any]) -> Existing:
+    annotations = metadata.get("annotations") or {}
+    kind, namespace = annotations.get(KIND, ""), metadata.get("namespace", "")
+    owners = metadata.get("ownerReferences") or ()
+    if kind == "Namespace" and owners:
+        namespace = owners[0].get("name", "")
+    return Existing(annotations.get(CONTENT, ""), kind, namespace)
 
 
 async def _at_once(steps: Iterator[Any]) -> None:

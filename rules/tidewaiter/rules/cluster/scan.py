@@ -21,7 +21,7 @@ from zlib import compress, decompress
 import orjson
 
 from tidewaiter.rules import engine
-from tidewaiter.rules.cluster.client import Refused
+from tidewaiter.rules.cluster.client import METADATA_ONLY, PAGE_COST, PAGE_LIMIT, Refused
 from tidewaiter.rules.cluster.discovery import discover
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.exemptions import annotation_exemptions
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.cluster.client import Client, Page
     from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
+    from tidewaiter.rules.cluster.shard import Shard
     from tidewaiter.rules.finding import Finding, RuleCrash
     from tidewaiter.rules.image_answers import ImageAnswer
+    from tidewaiter.rules.manifest.selector import Selector
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
@@ -105,12 +107,13 @@ async def scan(
     *,
     today: str,
     namespaces: Sequence[str] = (),
-    limit: int = 500,
+    shard: Shard | None = None,
+    limit: int = PAGE_LIMIT,
     progress: Callable[[int], None] | None = None,
     find_out: FindOut | None = None,
     is_allowed: Callable[[ApiResource], bool] | None = None,
 ) -> Scan:
-    """Judge a cluster by a policy, or the objects of some namespaces only.
+    """Judge a cluster by a policy, or the objects of some namespaces, or of a shard, only.
 
     Ignore annotations count where the policy says so for admission. `progress` is called with the number of objects
     read so far; `find_out` answers for the images that the policy speaks of. Raises ClusterError where the cluster
@@ -118,7 +121,8 @@ async def scan(
     answer `unknown`. Kinds that are not `is_allowed` are left out without an error, and unknown likewise.
     """
     discovery = await discover(client)
-    judging = _Judging(policy, today, namespaces)
+    own = await _namespaces_of(client, shard) if shard is not None else ()
+    judging = _Judging(policy, today, namespaces, shard, own)
     for group in discovery.failed:
         msg = f"the API group {group or 'core'} cannot be asked: its server does not answer"
         judging.errors.append(ClusterError(msg))
@@ -134,6 +138,10 @@ async def scan(
             progress(judging.read)
     if find_out is not None and policy.images is not None:
         policy.images.answers = await find_out(list(judging.images))
+    while beyond := await asyncio.to_thread(judging.relate):
+        asked = [each for each in kinds if each.kind_id in beyond]
+        async for step in _ahead(_reading_beyond(client, asked, judging, limit)):
+            await asyncio.to_thread(step)
     return await asyncio.to_thread(judging.conclude, discovery)
 
 
@@ -148,6 +156,13 @@ async def policy_for(client: Client, plain: PlainPolicy) -> Policy:
     return Policy(plain)
 
 
+async def _namespaces_of(client: Client, shard: Shard) -> list[str]:
+    found = []
+    async for page in client.pages("/api/v1/namespaces", accept=METADATA_ONLY):
+        found += [name for each in page.items if shard.has(name := each["metadata"]["name"])]
+    return list(dict.fromkeys(found))
+
+
 async def _reading(
     client: Client, kinds: Iterable[ApiResource], judging: _Judging, limit: int
 ) -> AsyncIterator[Callable[[], None]]:
@@ -155,8 +170,12 @@ async def _reading(
     for kind in kinds:
         try:
             async for page in client.pages(kind.path(), limit):
+                if judging.is_cheaper_apart(kind, page, limit):
+                    yield partial(judging.know, kind, page)
+                    break
                 yield partial(judging.take, kind, page)
-            continue
+            else:
+                continue
         except Refused as refused:
             if refused.status in _GONE:
                 continue
@@ -164,13 +183,26 @@ async def _reading(
                 yield partial(judging.cannot_read, kind, refused)
                 continue
         yield partial(judging.read_partly, kind)
-        for namespace in judging.namespaces:
+        for namespace in judging.own:
             try:
                 async for page in client.pages(kind.path(namespace), limit):
                     yield partial(judging.take, kind, page)
             except Refused as refused:
                 yield partial(judging.cannot_read, kind, refused)
                 break
+
+
+async def _reading_beyond(
+    client: Client, kinds: Iterable[ApiResource], judging: _Judging, limit: int
+) -> AsyncIterator[Callable[[], None]]:
+    """Read kinds of other shards' namespaces too, which rules have asked for."""
+    for kind in kinds:
+        try:
+            async for page in client.pages(kind.path(), limit):
+                yield partial(judging.know, kind, page)
+        except Refused as refused:
+            yield partial(judging.cannot_read, kind, refused)
+        yield partial(judging.read_whole, kind)
 
 
 async def _ahead(
@@ -205,8 +237,18 @@ def _rank(kind: ApiResource, policy: Policy) -> int:
 class _Judging:
     """What has been read and found so far."""
 
-    def __init__(self, policy: Policy, today: str, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        today: str,
+        namespaces: Sequence[str],
+        shard: Shard | None,
+        own: Sequence[str],
+    ) -> None:
         self.namespaces = tuple(dict.fromkeys(namespaces))
+        self.own = self.namespaces or tuple(own)
+        """The namespaces in question: those asked for, or those of the shard."""
+        self._shard = shard
         self.errors: list[ClusterError] = []
         self.read = 0
         self.images: dict[str, None] = {}
@@ -214,7 +256,7 @@ class _Judging:
         self._policy = policy
         self._today = today
         self._inline = bool(policy.plain.get("admission", {}).get("annotationExemptions"))
-        self._inventory = ClusterInventory(policy.pod_specs, self.namespaces)
+        self._inventory = ClusterInventory(policy.pod_specs, self.own, is_shard=shard is not None)
         self._crashes: list[RuleCrash] = []
         self._found: dict[Identity, list[Finding]] = {}
         self._rules: dict[Identity, int] = {}
@@ -252,6 +294,24 @@ class _Judging:
         """Take note that a kind is read in the namespaces in question only."""
         self._inventory.partly_read.add(kind.kind_id)
 
+    def read_whole(self, kind: ApiResource) -> None:
+        """Take note that a kind has been read in other namespaces too."""
+        self._inventory.partly_read.discard(kind.kind_id)
+
+    def is_cheaper_apart(self, kind: ApiResource, page: Page, limit: int) -> bool:
+        """Say, at the first page of a list, whether the shard's namespaces cost less to read one by one."""
+        if self._shard is None or not kind.namespaced or page.number or not page.remaining:
+            return False
+        return len(self.own) <= PAGE_COST * -(-page.remaining // limit)
+
+    def know(self, kind: ApiResource, page: Page) -> None:
+        """Keep of the objects of other shards what rules may ask of them."""
+        if self._shard is None or not is_followed(kind.kind_id):
+            return
+        for obj in page.items:
+            if not self._is_of_shard(obj):
+                self._put(obj)
+
     def take(self, kind: ApiResource, page: Page) -> None:
         """Judge the objects of a page by the rules that need nothing else, and keep what others ask for."""
         if page.number == 0 and kind.kind_id not in self._inventory.partly_read:
@@ -260,31 +320,48 @@ class _Judging:
             self._begun.add(kind.kind_id)
         for obj in page.items:
             self.read += 1
-            pod_specs = self._policy.pod_specs
-            self._take(stored(obj, pod_specs))
+            if self._is_of_shard(obj):
+                self._take(stored(obj, self._policy.pod_specs))
             if is_followed(kind.kind_id):
-                content = kept(obj, pod_specs, self._whole)
-                if content is not None:
-                    self._inventory.put(Resource(content, pod_specs=pod_specs))
+                self._put(obj)
+
+    def relate(self) -> frozenset[str]:
+        """Run the rules that ask about other objects; return the kinds of which they ask more than was read.
+
+        The objects in question stay, to be judged when that has been read.
+        """
+        self._inventory.complete = True
+        beyond: set[str] = set()
+        left = {}
+        for identity, packed in sorted(self._packed.items()):
+            self._inventory.asked_beyond.clear()
+            written, least = orjson.loads(decompress(packed))
+            resource = Resource(written, pod_specs=self._policy.pod_specs)
+            if least is not None:
+                resource.least = Resource(least, pod_specs=self._policy.pod_specs)
+            crashes = len(self._crashes)
+            found = self._answers(resource, engine.CROSS)
+            if self._inventory.asked_beyond:
+                beyond |= self._inventory.asked_beyond
+                left[identity] = packed
+                del self._crashes[crashes:]
+                continue
+            self._keep(identity, resource, found)
+            if self._inline and annotation_exemptions(resource):
+                self._conclude_annotations(resource)
+        self._packed = left
+        return frozenset(beyond)
 
     def conclude(self, discovery: Discovery) -> Scan:
-        """Run the rules that ask about other objects, and return all answers."""
+        """Return all answers."""
         for name in self.namespaces:
             if (
                 "Namespace" not in self._inventory.unreadable
                 and self._inventory.find("Namespace", name) is None
             ):
                 self.errors.append(ClusterError(f"the cluster has no namespace {name!r}"))
-        complete = not self.errors and not self.namespaces and not self._left_out
-        self._inventory.complete = True
-        for _, packed in sorted(self._packed.items()):
-            written, least = orjson.loads(decompress(packed))
-            resource = Resource(written, pod_specs=self._policy.pod_specs)
-            if least is not None:
-                resource.least = Resource(least, pod_specs=self._policy.pod_specs)
-            self._judge(resource, engine.CROSS)
-            if self._inline and annotation_exemptions(resource):
-                self._conclude_annotations(resource)
+        is_part = self.namespaces or self._shard is not None or self._left_out
+        complete = not self.errors and not is_part
         self._report_made()
         used = engine.used_exemptions(each for found in self._found.values() for each in found)
         about_policy: list[Finding] = []
@@ -307,6 +384,18 @@ class _Judging:
             complete,
         )
 
+    def _is_of_shard(self, obj: dict[str, Any]) -> bool:
+        if self._shard is None:
+            return True
+        is_namespace = obj.get("kind") == "Namespace" and obj.get("apiVersion") == "v1"
+        return self._shard.has(text(dig(obj, "metadata", "name" if is_namespace else "namespace")))
+
+    def _put(self, obj: dict[str, Any]) -> None:
+        pod_specs = self._policy.pod_specs
+        content = kept(obj, pod_specs, self._whole)
+        if content is not None:
+            self._inventory.put(Resource(content, pod_specs=pod_specs))
+
     def _take(self, resource: Resource) -> None:
         uid = _uid(resource)
         owner = self._tops.get(_controller(resource)) if resource.workload is not None else None
@@ -319,7 +408,7 @@ class _Judging:
         if self._is_meant(resource):
             if self._policy.images is not None:
                 self.images.update(dict.fromkeys(images_of([resource])))
-            found = self._judge(resource, engine.LOCAL)
+            found = self._judge_alone(resource)
             if resource.workload is not None:
                 self._templates[uid] = {_trait(each, resource.workload) for each in found}
             if self._asks_about_others(resource):
@@ -345,14 +434,13 @@ class _Judging:
         )
         return any(step.name not in MANIFEST_RULES for step in steps)
 
-    def _judge(self, resource: Resource, rules: str) -> list[Finding]:
+    def _judge_alone(self, resource: Resource) -> list[Finding]:
         identity = _identity(resource)
-        if rules == engine.LOCAL:
-            settings = self._policy.settings(resource)
-            self._rules[identity] = sum(
-                name not in MANIFEST_RULES for name in settings.rules_for(resource)
-            )
-        found = self._answers(resource, rules)
+        settings = self._policy.settings(resource)
+        self._rules[identity] = sum(
+            name not in MANIFEST_RULES for name in settings.rules_for(resource)
+        )
+        found = self._answers(resource, engine.LOCAL)
         self._keep(identity, resource, found)
         return found
 
@@ -431,17 +519,41 @@ class _Judging:
 
 
 class ClusterInventory(LiveInventory):
-    """An inventory in which some kinds are known in some namespaces only."""
+    """An inventory in which some kinds are known in some namespaces only.
 
-    __slots__ = ("namespaces", "partly_read")
+    In that of a shard these can be read elsewhere too: `asked_beyond` are the kinds for which that is worth its while.
+    """
 
-    def __init__(self, pod_specs: dict[str, str], namespaces: Sequence[str]) -> None:
+    __slots__ = ("asked_beyond", "is_shard", "namespaces", "partly_read")
+
+    def __init__(
+        self, pod_specs: dict[str, str], namespaces: Sequence[str], *, is_shard: bool = False
+    ) -> None:
         super().__init__(pod_specs=pod_specs)
         self.namespaces = frozenset(namespaces)
         self.partly_read: set[str] = set()
+        self.is_shard = is_shard
+        self.asked_beyond: set[str] = set()
+
+    def workloads(self, namespace: str) -> Sequence[Workload]:
+        """See `Inventory.workloads`."""
+        self._ask_workloads(namespace)
+        return super().workloads(namespace)
+
+    def workloads_matching(self, namespace: str, selector: Selector) -> Sequence[Workload]:
+        """See `Inventory.workloads_matching`."""
+        self._ask_workloads(namespace)
+        return super().workloads_matching(namespace, selector)
+
+    def _ask_workloads(self, namespace: str) -> None:
+        for kind_id in sorted(self.partly_read):
+            if kind_id in POD_SPECS or kind_id in self._pod_specs:
+                self._ask(kind_id, namespace)
 
     def _ask(self, kind_id: str, namespace: str | None) -> None:
         if kind_id in self.partly_read and namespace not in self.namespaces:
+            if self.is_shard:
+                self.asked_beyond.add(kind_id)
             raise CannotBeRead(kind_id, "reading those of other namespaces is forbidden")
         super()._ask(kind_id, namespace)
 
