@@ -112,12 +112,12 @@ def _application(name: str, namespace: str, chance: random.Random) -> Iterator[O
     yield _object("v1", "Secret", name, namespace, data={"key": "c3ludGhldGlj"})
     if form < 0.1:
         job = {"template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}}
-        spec = {"schedule": "15 3 * * *", "jobTemplate": {"spec": job}}
-        yield _object("batch/v1", "CronJob", name, namespace, labels, spec=spec)
+        schedule: Object = {"schedule": "15 3 * * *", "jobTemplate": {"spec": job}}
+        yield _object("batch/v1", "CronJob", name, namespace, labels, spec=schedule)
         return
     selector = {"matchLabels": {"app.kubernetes.io/name": name}}
     replicas = chance.choice([1, 2, 3, 3, 4])
-    spec = {"replicas": replicas, "selector": selector, "template": template}
+    spec: Object = {"replicas": replicas, "selector": selector, "template": template}
     if form < 0.2:
         spec["serviceName"] = name
         owner = _object("apps/v1", "StatefulSet", name, namespace, labels, spec=spec)

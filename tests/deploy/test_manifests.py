@@ -156,3 +156,35 @@ def test_the_certificate_component_fits_the_arguments_that_it_replaces(tmp_path:
                 spec["volumes"].sort(key=lambda volume: volume["name"])
                 spec["containers"][0]["volumeMounts"].sort(key=lambda mount: mount["name"])
         assert left == right
+
+
+def overlay_with(folder: Path, *components: str) -> Objects:
+    """Return what the base gives with some components."""
+    import os
+
+    base = os.path.relpath(DEPLOY / "kustomize", folder)
+    content = {
+        "resources": [f"{base}/overlays/audit-only"],
+        "components": [f"{base}/components/{each}" for each in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return of_overlay(str(folder))
+
+
+def test_the_scan_in_parts_is_an_indexed_job_that_passes_our_own_production_profile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objects = overlay_with(tmp_path, "fleet-scan")
+    job = objects["CronJob", "tidewaiter-scan"]["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert job["completionMode"] == "Indexed"
+    assert f"--shards={job['completions']}" in container["args"]
+    # An image by its digest, as an overlay for a cluster sets it.
+    container["image"] = f"registry.example/tidewaiter@sha256:{'0' * 64}"
+    rendered = tmp_path / "rendered.yaml"
+    added = [each for (_, name), each in objects.items() if name.startswith("tidewaiter-scan")]
+    assert len(added) == 7
+    rendered.write_text(yaml.safe_dump_all(objects.values()))
+    main(["lint", str(rendered), "--profile=production", "--format=json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [each for each in found if each["resource"]["name"].startswith("tidewaiter-scan")] == []

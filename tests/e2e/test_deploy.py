@@ -84,9 +84,11 @@ def test_the_chart_applies_strictly(audited: tuple[ApiServer, Path]) -> None:
     clear(api_server, objects)
 
 
-def service_account_kubeconfig(api_server: ApiServer, folder: Path) -> Path:
-    """Write a kubeconfig that speaks for the webhook's ServiceAccount."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/tidewaiter/token"
+def service_account_kubeconfig(
+    api_server: ApiServer, folder: Path, name: str = "tidewaiter"
+) -> Path:
+    """Write a kubeconfig that speaks for a ServiceAccount, that of the webhook for one."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     token = api_server.admin.request("POST", path, request)["status"]["token"]
     content = json.loads(api_server.kubeconfig.read_text())

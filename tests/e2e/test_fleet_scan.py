@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.deploy.test_manifests import overlay_with
 from tests.e2e.api_server import running_api_server
 from tests.e2e.binaries import binaries
 from tests.e2e.conftest import built
 from tests.e2e.report_definitions import OPEN_REPORTS, POLICY_REPORTS
+from tests.e2e.test_deploy import apply, service_account_kubeconfig
 from tests.e2e.test_scan import owned_by, pods_of, wait_until_served
 from tidewaiter.rules.cluster.client import Client, open_client
 from tidewaiter.rules.cluster.reports import Written, write_reports
@@ -25,6 +27,7 @@ from tidewaiter.rules.policy.compiled import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.api_server import ApiServer
 
@@ -100,8 +103,8 @@ def reports(server: ApiServer) -> dict[tuple[str, str, str], str]:
     for definition in (*POLICY_REPORTS, *OPEN_REPORTS):
         spec = definition["spec"]
         version = f"{spec['group']}/{spec['versions'][0]['name']}"
-        kind = {"apiVersion": version, "kind": spec["names"]["kind"]}
-        for each in server.admin.list_objects(kind):
+        path = f"/apis/{version}/{spec['names']['plural']}"
+        for each in server.admin.request("GET", path)["items"]:
             metadata = each["metadata"]
             key = spec["names"]["kind"], metadata.get("namespace", ""), metadata["name"]
             found[key] = metadata["resourceVersion"]
@@ -201,12 +204,12 @@ def test_a_report_on_a_namespace_belongs_to_the_shard_of_what_is_in_it(cluster: 
 
 
 def command(
-    server: ApiServer, *options: str, **environment: str
+    server: ApiServer, *options: str, kubeconfig: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "tidewaiter.cli.main", "scan", "--no-cache"),
-            *(f"--kubeconfig={server.kubeconfig}", *options),
+            *(f"--kubeconfig={kubeconfig or server.kubeconfig}", *options),
         ],
         capture_output=True,
         text=True,
@@ -225,6 +228,27 @@ def test_a_pod_of_an_indexed_job_judges_its_part(cluster: ApiServer) -> None:
     for part, shard in zip(done, shards(), strict=True):
         for number in range(NAMESPACES):
             assert (f"team-{number}/api" in part.stdout) == shard.has(f"team-{number}")
+
+
+def test_the_job_has_the_rights_that_it_needs(cluster: ApiServer, tmp_path: Path) -> None:
+    objects = overlay_with(tmp_path, "fleet-scan")
+    del objects["ValidatingWebhookConfiguration", "tidewaiter"]  # nothing answers it here
+    apply(cluster, objects)
+    kubeconfig = service_account_kubeconfig(cluster, tmp_path, "tidewaiter-scan")
+    job = objects["CronJob", "tidewaiter-scan"]["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    policy = tmp_path / "tidewaiter.yaml"
+    policy.write_text(objects["ConfigMap", "tidewaiter-policy"]["data"]["tidewaiter.yaml"])
+    arguments = [each for each in container["args"][1:] if not each.startswith("--policy")]
+    done = command(
+        cluster,
+        *arguments,
+        f"--policy={policy}",
+        kubeconfig=kubeconfig,
+        JOB_COMPLETION_INDEX="0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Reports in the cluster" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--shards", metavar="TOTAL", help="the part of a pod of an Indexed Job of TOTAL completions"
     )
+    add("--only-readable", action="store_true", help="pass over kinds that may not be listed")
     add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for (default: the cluster's)")
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         context=arguments.context,
         namespaces=tuple(arguments.namespace or ()),
         shard=shard,
+        only_readable=arguments.only_readable,
         plain_policy=plain,
         today=today(),
         write_reports=arguments.write_reports,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Job:
     """What to scan: the cluster, and some namespaces in it, a shard or all of it, by a policy in its plain form.
 
-    `today` is YYYY-MM-DD; `snapshot` is the file that the inventory is saved to, empty for none. `verify_images` asks
+    `only_readable` passes over kinds that may not be listed, rather than to fail. `today` is YYYY-MM-DD; `snapshot` is the file that the inventory is saved to, empty for none. `verify_images` asks
     registries for the signatures that the policy demands.
     """
 
@@ -40,6 +40,7 @@ class Job:
     verify_images: bool = False
     use_cache: bool = True
     shard: Shard | None = None
+    only_readable: bool = False
 
 
 @record
@@ -75,6 +76,7 @@ def scan_cluster(job: Job, progress: Callable[[int], None] | None = None) -> Don
 async def _run(job: Job, client: Client, progress: Callable[[int], None] | None) -> Done:
     import time
 
+    from tidewaiter.rules.cluster.permissions import listable
     from tidewaiter.rules.cluster.reports import write_reports
     from tidewaiter.rules.cluster.scan import policy_for, scan
 
@@ -87,6 +89,7 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
             namespaces=job.namespaces,
             shard=job.shard,
             progress=progress,
+            is_allowed=await listable(client) if job.only_readable else None,
             find_out=_image_answers(job, client, policy) if job.verify_images else None,
         )
         errors: list[TidewaiterError] = list(found.errors)
