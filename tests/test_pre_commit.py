@@ -26,6 +26,7 @@ spec:
     - name: api   # the only one
       image: IMAGE
 """
+FIXABLE = POD.replace("IMAGE", "registry.example.com/api:1")
 FIXED = "      securityContext:\n        allowPrivilegeEscalation: false\n"
 
 pytestmark = [
@@ -100,6 +101,34 @@ def test_the_lint_hook_fails_on_findings(hooks: Path, cache: Path, tmp_path: Pat
     run = run_hook(tmp_path, hooks, cache, "tidewaiter", "--only", "no-privilege-escalation")
     assert run.returncode == 1, run.stdout
     assert "container api may gain privileges" in run.stdout
+
+
+def test_a_commit_with_findings_is_blocked_and_says_why(
+    hooks: Path, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pod.yaml").write_text(FIXABLE + FIXED)
+    only = ("--only", "no-privilege-escalation")
+    assert run_hook(tmp_path, hooks, cache, "tidewaiter", *only).returncode == 0
+    environment = {**os.environ, "PRE_COMMIT_HOME": str(cache), "HOME": str(tmp_path)}
+    install = [sys.executable, "-m", "pre_commit", "install"]
+    subprocess.run(install, cwd=tmp_path, env=environment, check=True, capture_output=True)
+
+    def commit(content: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "pod.yaml").write_text(content)
+        command = [*GIT, "commit", "-q", "-a", "-m", "more"]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    blocked = commit(FIXABLE)
+    assert blocked.returncode == 1
+    told = blocked.stdout + blocked.stderr
+    for part in ("tidewaiter lint", "Failed", "- exit code: 1", "pod.yaml", "may gain privileges"):
+        assert part in told
+    log = ["git", "log", "--oneline"]
+    count = subprocess.run(log, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "more" not in count
+    assert commit(f"# in order\n{FIXABLE}{FIXED}").returncode == 0
 
 
 def test_the_fix_hook_mends_the_file_and_fails_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import marshal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ class Channel:
         self._walks = walks
         self._texts = texts
         self._sent: dict[str, int] = {}
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ended = False
         self._lock = asyncio.Lock()
 
     async def ask(self, kind: str, *rest: object, seconds: float) -> tuple[Any, ...]:
@@ -40,55 +42,67 @@ class Channel:
         return await asyncio.shield(asyncio.ensure_future(self._ask(kind, rest, seconds)))
 
     def end(self) -> None:
-        """End the worker."""
-        process, self._process = self._process, None
-        self._sent = {}
-        if process is not None and process.returncode is None:
-            try:
-                process.kill()
-            except ProcessLookupError:
-                pass
+        """End the worker for good; what waits for its answer is told that it is lost."""
+        self._is_ended = True
+        self._kill()
 
     async def _ask(self, kind: str, rest: tuple[object, ...], seconds: float) -> tuple[Any, ...]:
         async with self._lock:
+            if self._is_ended:
+                raise WorkerLostError("the folder was closed")
+            loop = asyncio.get_running_loop()
+            message = b""
+            if self._process is None:
+                message, self._sent = self._introduction(), {}
+            message += frame((kind, self._changed(), *rest))
+            waiting = loop.run_in_executor(None, self._exchange, message)
             try:
-                async with asyncio.timeout(seconds):
-                    process = self._process or await self._start()
-                    reader, writer = process.stdout, process.stdin
-                    if reader is None or writer is None:
-                        raise OSError("it has no pipes")  # noqa: TRY301
-                    writer.write(frame((kind, self._changed(), *rest)))
-                    await writer.drain()
-                    size = int.from_bytes(await reader.readexactly(HEAD), "little")
-                    answer: tuple[Any, ...] = marshal.loads(await reader.readexactly(size))  # noqa: S302
-            except TimeoutError:
-                self.end()
-                raise WorkerLostError(f"no answer within {seconds:g} seconds") from None
-            except (asyncio.IncompleteReadError, OSError):
-                self.end()
+                done, _ = await asyncio.wait({waiting}, timeout=seconds)
+                if not done:
+                    self._kill()
+                    raise WorkerLostError(f"no answer within {seconds:g} seconds")
+                answer = waiting.result()
+            except (OSError, EOFError, ValueError):
+                self._kill()
                 raise WorkerLostError("its process ended, perhaps out of memory") from None
-            except BaseException:
-                self.end()
+            except asyncio.CancelledError:
+                self._kill()
                 raise
         if answer[0] == "failed":
             raise WorkerLostError(str(answer[1]))
         return answer
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tidewaiter.cli.editor.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=self._folder,
-        )
-        self._process, self._sent = process, {}
+    def _exchange(self, message: bytes) -> tuple[Any, ...]:
+        """Send a message and wait for the answer, in a thread: whoever kills the process ends the wait."""
+        process = self._process
+        if process is None:
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-m", "tidewaiter.cli.editor.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=self._folder,
+            )
+            if self._is_ended:
+                self._kill()
+        writer, reader = process.stdin, process.stdout
+        if writer is None or reader is None:
+            raise EOFError
+        writer.write(message)
+        writer.flush()
+        head = reader.read(HEAD)
+        content = reader.read(int.from_bytes(head, "little"))
+        answer: tuple[Any, ...] = marshal.loads(content)  # noqa: S302 - from our own process
+        return answer
+
+    def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _introduction(self) -> bytes:
         options = self._options
-        first = (options.policy, options.profiles, options.kubernetes_version, self._walks)
-        if process.stdin is not None:
-            process.stdin.write(frame(first))
-        return process
+        return frame((options.policy, options.profiles, options.kubernetes_version, self._walks))
 
     def _changed(self) -> dict[str, bytes | None]:
         """Return what the worker does not know yet; None for a document that is closed."""

@@ -133,23 +133,30 @@ class Root:
         }
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._wanted.wait()
-            while (pause := self._due - loop.time()) > 0:
-                self._hurry.clear()
+        try:
+            while True:
+                await self._next_change()
                 try:
-                    async with asyncio.timeout(pause):
-                        await self._hurry.wait()
-                except TimeoutError:
-                    pass
-            self._wanted.clear()
+                    await self._judge()
+                except Exception as error:  # noqa: BLE001 - the session goes on
+                    self._note(f"{self.folder}: {type(error).__name__}: {error}")
+                if not self._wanted.is_set():
+                    self._idle.set()
+        finally:
+            self._channel.end()
+
+    async def _next_change(self) -> None:
+        """Wait for a change, and then until no other follows for a moment."""
+        await self._wanted.wait()
+        loop = asyncio.get_running_loop()
+        while (pause := self._due - loop.time()) > 0:
+            self._hurry.clear()
             try:
-                await self._judge()
-            except Exception as error:  # noqa: BLE001 - the session goes on
-                self._note(f"{self.folder}: {type(error).__name__}: {error}")
-            if not self._wanted.is_set():
-                self._idle.set()
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+        self._wanted.clear()
 
     async def _judge(self) -> None:
         numbers = {each.uri: each.number for each in self.documents.values()}
