@@ -412,6 +412,41 @@ def test_a_document_outside_of_the_folder_is_judged_alone(tmp_path: Path) -> Non
     run(session())
 
 
+def test_findings_in_a_chart_lead_to_the_value_that_they_come_from(tmp_path: Path) -> None:
+    template = POD.replace("registry.example.com/api:1", "{{ .Values.image }}")
+    files = {
+        "Chart.yaml": "apiVersion: v2\nname: api\nversion: 1.0.0\n",
+        "values.yaml": "# settings\nimage: registry.example.com/api:1\n",
+        "templates/pod.yaml": template,
+    }
+
+    async def session() -> None:
+        for name, text in files.items():
+            (tmp_path / "api" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "api" / name).write_text(text)
+        async with editor(tmp_path) as one:
+            name = "api/templates/pod.yaml"
+            await one.open(name)
+            uri = one.uri(name)
+            await one.until(lambda: bool(one.diagnostics[uri].diagnostics))
+            digest = by_rule(list(one.diagnostics[uri].diagnostics))["image-digest"]
+            assert digest.range.start.line == 6
+            (related,) = digest.related_information or ()
+            assert related.location.uri == one.uri("api/values.yaml")
+            assert related.location.range.start.line == 1
+            assert "**image-digest**" in await one.hover(name, 6, digest.range.start.character)
+            # Saved with a mended value, it is found no more.
+            (tmp_path / "api" / "values.yaml").write_text(
+                f"image: registry.example.com/api@sha256:{'0' * 64}\n"
+            )
+            one.client.text_document_did_save(types.DidSaveTextDocumentParams(one.document(name)))
+            await one.until(
+                lambda: "image-digest" not in by_rule(list(one.diagnostics[uri].diagnostics))
+            )
+
+    run(session())
+
+
 def test_options_are_laid_over_the_policy(tmp_path: Path) -> None:
     async def session() -> None:
         async with editor(tmp_path, "--profile", "pss-baseline") as one:

@@ -64,10 +64,34 @@ class Folder:
         self._is_whole = walks
         self._rows: dict[str, tuple[object, list[PlainResource], bool]] = {}
         self._policy: tuple[object, Policy, list[LintError]] | None = None
+        self._plain: PlainPolicy = {}
 
     def forget_files(self) -> None:
         """Look anew for what files there are."""
         self._files = None
+
+    def judge_templates(self, today: str) -> tuple[list[LintFinding], list[LintError]]:
+        """Render what is saved of the folder's charts; return what is found in templates, and what went wrong."""
+        from tidewaiter.cli.run.lint import Job, lint
+
+        self._current_policy()
+        job = Job(
+            paths=(".",),
+            exclude=(),
+            inventory=(),
+            schemas=(),
+            plain_policy=self._plain,
+            jobs=1,
+            today=today,
+            use_cache=False,
+        )
+        result = lint(job)
+        findings = [
+            each
+            for each in result.findings
+            if each.status == "violation" and is_template(each.file)
+        ]
+        return findings, list(result.errors)
 
     def is_untouchable(self, path: str) -> bool:
         """Tell whether a file is a patch or a template, which no fix is for."""
@@ -162,7 +186,9 @@ class Folder:
         policy = self._policy[1] if self._policy is not None else Policy({})
         if plain is not None:
             try:
-                policy = Policy(self._with_options(plain))
+                plain = self._with_options(plain)
+                policy = Policy(plain)
+                self._plain = plain
             except PolicyError as error:
                 problems = [*problems, lint_error(error)]
         self._policy = ((path, content), policy, problems)
@@ -178,6 +204,11 @@ class Folder:
 
     def _policy_mistakes(self, path: str) -> list[LintError]:
         return _read_policy(self.texts.get(path, b""), path)[1]
+
+
+def is_template(path: str) -> bool:
+    """Tell whether a file stands where a chart has its templates."""
+    return "templates" in path.split(os.sep)[:-1]
 
 
 def _read(path: str, policy: Policy) -> tuple[list[PlainResource], bool]:

@@ -25,8 +25,11 @@ class WorkerLostError(Exception):
 class Channel:
     """Asks the worker of a folder one thing at a time."""
 
-    def __init__(self, folder: str, options: Options, *, walks: bool, texts: Texts) -> None:
+    def __init__(
+        self, folder: str, options: Options, *, walks: bool, texts: Texts, renders: bool = False
+    ) -> None:
         """Name the folder, and what gives the documents in it: number of the change and content, by path."""
+        self._renders = renders
         self._folder = folder
         self._options = options
         self._walks = walks
@@ -102,7 +105,8 @@ class Channel:
 
     def _introduction(self) -> bytes:
         options = self._options
-        return frame((options.policy, options.profiles, options.kubernetes_version, self._walks))
+        stated = options.policy, options.profiles, options.kubernetes_version
+        return frame((*stated, self._walks, self._renders))
 
     def _changed(self) -> dict[str, bytes | None]:
         """Return what the worker does not know yet; None for a document that is closed."""

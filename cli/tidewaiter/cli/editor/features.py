@@ -125,7 +125,7 @@ def _hover(server: Server, uri: str, position: types.Position) -> types.Hover | 
             return types.Hover(_markdown(rule_text(name)), shown)
     found = [
         (each, area)
-        for each in document.findings
+        for each in document.shown
         if _holds(
             area := places.span(each.line, each.column, each.end_line, each.end_column), position
         )
@@ -180,7 +180,7 @@ async def _actions(server: Server, params: types.CodeActionParams) -> list[types
 
     if _is_wanted(types.CodeActionKind.QuickFix, only):
         until = time.monotonic() + _SECONDS
-        for finding in islice(_in_range(document.findings, places, params.range), _AT_ONCE):
+        for finding in islice(_in_range(document.shown, places, params.range), _AT_ONCE):
             if time.monotonic() > until:
                 break
             if finding.fix is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tidewaiter.cli.editor.analysis import is_template
 from tidewaiter.cli.editor.channel import Channel, WorkerLostError
-from tidewaiter.cli.editor.worker import FIX, JUDGE, SILENCE
+from tidewaiter.cli.editor.worker import FIX, JUDGE, SILENCE, TEMPLATES
 from tidewaiter.cli.result import LintError, LintFinding
 
 if TYPE_CHECKING:
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 _PAUSE = 0.2
 _LONGEST_PAUSE = 1.0
 """Seconds after a change until it is judged, and until it is judged even if more changes follow."""
-_FIRST, _LATER = 60.0, 20.0
-"""Seconds that an answer may take: the first one reads the folder."""
+_FIRST, _LATER, _RENDERING = 60.0, 20.0, 120.0
+"""Seconds that an answer may take: the first one reads the folder, and charts take their time."""
 
 
 @dataclass
 class Document:
-    """An open document: `number` counts its changes, `judged` is that of the change whose findings these are."""
+    """An open document: `number` counts its changes, `judged` is that of the change whose findings these are.
+
+    `rendered` are the findings in a chart's template as it is saved, and the number of the change that this was.
+    """
 
     uri: str
     path: str
@@ -35,6 +40,13 @@ class Document:
     judged: int = 0
     findings: list[LintFinding] = field(default_factory=list)
     errors: list[LintError] = field(default_factory=list)
+    rendered: tuple[int, list[LintFinding]] = (0, [])
+
+    @property
+    def shown(self) -> list[LintFinding]:
+        """All findings that stand where they were found."""
+        number, rendered = self.rendered
+        return [*self.findings, *rendered] if number == self.number else self.findings
 
 
 class Root:
@@ -60,6 +72,9 @@ class Root:
         self._is_stale = True
         self._limit = _FIRST
         self._channel = Channel(folder, options, walks=walks, texts=self._texts)
+        self._renderer = Channel(folder, options, walks=walks, texts=dict, renders=True)
+        self._rendering: asyncio.Task[None] | None = None
+        self._is_unrendered = False
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -73,6 +88,8 @@ class Root:
         if document is None:
             self.documents[uri] = Document(uri, path, version, text, self._changes)
             self.want(0.0)
+            if is_template(path):
+                self._want_rendering()
         elif document.text != text:
             document.text, document.version, document.number = text, version, self._changes
             self.want(_PAUSE)
@@ -93,6 +110,8 @@ class Root:
             self._first_change = now
         self._due = min(now + pause, self._first_change + _LONGEST_PAUSE)
         self._is_stale = self._is_stale or is_stale
+        if is_stale and any(is_template(each.path) for each in self.documents.values()):
+            self._want_rendering()
         self._idle.clear()
         self._wanted.set()
 
@@ -100,6 +119,7 @@ class Root:
         """End the work."""
         self._task.cancel()
         self._channel.end()
+        self._renderer.end()
 
     async def settled(self, uri: str) -> Document | None:
         """Return a document once its text as it is has been judged, None where that cannot be."""
@@ -144,6 +164,7 @@ class Root:
                     self._idle.set()
         finally:
             self._channel.end()
+            self._renderer.end()
 
     async def _next_change(self) -> None:
         """Wait for a change, and then until no other follows for a moment."""
@@ -171,9 +192,7 @@ class Root:
         self._limit = _LATER
         _, findings, errors, notes = answer
         for note in notes:
-            if note not in self._told:
-                self._told.add(note)
-                self._note(note)
+            self._tell(note)
         own = {document.path for document in self.documents.values()}
         for document in self.documents.values():
             if numbers.get(document.uri) != document.number:
@@ -187,6 +206,42 @@ class Root:
             if path and path not in own
         }
         self._publish(self)
+
+    def _want_rendering(self) -> None:
+        self._is_unrendered = True
+        if self._rendering is None or self._rendering.done():
+            self._rendering = asyncio.ensure_future(self._render())
+
+    async def _render(self) -> None:
+        """Have the charts rendered as they are saved, until nothing has changed meanwhile."""
+        while self._is_unrendered:
+            self._is_unrendered = False
+            try:
+                answer = await self._renderer.ask(TEMPLATES, seconds=_RENDERING)
+            except WorkerLostError as lost:
+                self._note(f"{self.folder}: charts were not rendered: {lost}")
+                return
+            findings = [LintFinding(*row) for row in answer[1]]
+            for row in answer[2]:
+                self._tell(f"{row[0]}: {row[3]}")
+            for document in self.documents.values():
+                if is_template(document.path) and document.text == self._saved(document):
+                    mine = [each for each in findings if each.file == document.path]
+                    document.rendered = document.number, mine
+            self._publish(self)
+
+    def _saved(self, document: Document) -> str | None:
+        try:
+            path = os.path.join(self.folder, document.path)
+            with open(path, encoding="utf-8", newline="") as file:
+                return file.read()
+        except (OSError, ValueError):
+            return None
+
+    def _tell(self, note: str) -> None:
+        if note not in self._told:
+            self._told.add(note)
+            self._note(note)
 
     def _fail(self, numbers: dict[str, int], why: str) -> None:
         """Say at what has changed since the last answer that it was not checked, and do not try it again."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEAD = 8
 """Bytes that give a message's length."""
-JUDGE, FIX, SILENCE = "judge", "fix", "silence"
+JUDGE, TEMPLATES, FIX, SILENCE = "judge", "templates", "fix", "silence"
 
 _MEMORY = 2 * 1024**3
 
@@ -37,9 +37,10 @@ def main() -> int:
     """Answer until standard input ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not get between the answers
-    _limit_memory()
     options = marshal.loads(_next(requests) or b"")  # noqa: S302 - from the server that started it
-    policy, profiles, version, walks = options
+    policy, profiles, version, walks, renders = options
+    if not renders:
+        _limit_memory()  # what renders is bounded by itself
     folder = Folder(Options(policy, tuple(profiles), version), walks=walks)
     while (content := _next(requests)) is not None:
         request = marshal.loads(content)  # noqa: S302
@@ -71,6 +72,13 @@ def _answer(folder: Folder, request: tuple[Any, ...]) -> tuple[Any, ...]:
             path: [fields_of(each) for each in found] for path, found in judged.errors.items()
         }
         return "judged", findings, errors, judged.notes
+    if kind == TEMPLATES:
+        rendered, problems = folder.judge_templates(today())
+        return (
+            "rendered",
+            [fields_of(each) for each in rendered],
+            [fields_of(one) for one in problems],
+        )
     path, *rest = rest
     before = folder.texts.get(path, b"")
     if kind == FIX:
