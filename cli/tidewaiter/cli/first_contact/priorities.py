@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidewaiter.cli.result import LintFinding
 
 ORDER = (
-    "Grave ones come before others, then rules with many objects before those with few, then what "
+    "Errors come before warnings, rules with many objects before those with few, and then what "
     "`tidewaiter fix` mends."
 )
 

@@ -18,12 +18,12 @@ from tidewaiter.cli.run.known import CLUSTER
 from tidewaiter.cli.run.lint import lint
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.finding import SEVERITIES, VIOLATION
-from tidewaiter.rules.loading.sources import read_file
+from tidewaiter.rules.loading.sources import CHART_FILE, KUSTOMIZATION_FILES, read_file
 from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Any
 
     from tidewaiter.cli.git import TreeFile
@@ -241,8 +241,26 @@ def _commit_side(spec: str, ref: str, path: str, job: Job) -> Side:
             os.chdir(here)
 
 
+def _is_below(path: str, folders: Collection[str]) -> bool:
+    """Tell whether a file lies in one of some folders, or below: a chart reads files of any name."""
+    while path:
+        path = os.path.dirname(path)
+        if path in folders:
+            return True
+    return False
+
+
 def _write_out(repository: Repository, files: Sequence[TreeFile], folder: str) -> None:
-    wanted = [each for each in files if each.path.endswith(_WANTED) or each.is_link]
+    built = {
+        os.path.dirname(each.path)
+        for each in files
+        if os.path.basename(each.path) in {CHART_FILE, *KUSTOMIZATION_FILES}
+    }
+    wanted = [
+        each
+        for each in files
+        if each.path.endswith(_WANTED) or each.is_link or _is_below(each.path, built)
+    ]
     contents = repository.blobs(sorted({each.blob for each in wanted}))
     for each in wanted:
         target = os.path.join(folder, each.path)

@@ -1,0 +1,1 @@
+cp -r deploy/examples/payments deploy/payments
