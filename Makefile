@@ -9,7 +9,7 @@ SETUP_FUZZ := $(VENV)/.setup-fuzz
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint docs bench wheel image lock bases fuzz clean
+.PHONY: help setup demo test check lint docs bench reliability wheel image lock bases fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -64,6 +64,9 @@ $(SETUP_DOCS): $(SETUP)
 
 bench: $(SETUP) ## time lint over deploy/examples; CORPUS=DIR takes other manifests, PEERS more options
 	$(BIN)/python bench/lint.py --corpus $(or $(CORPUS),deploy/examples) $(PEERS)
+
+reliability: $(SETUP) ## break things, and write what came of it into docs/reliability.md
+	TIDEWAITER_WRITE_RELIABILITY=1 $(BIN)/python -m pytest tests/e2e/faults
 
 wheel: $(SETUP) ## build the wheel into dist/
 	rm -f dist/tidewaiter-*.whl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import socket
 import subprocess
 import time
@@ -69,23 +70,44 @@ class ApiServer(NamedTuple):
 
 
 class Cluster:
-    """An API server that may be ended and started again on the same port, while its etcd stays."""
+    """An API server and its etcd, each of which may be ended and started again on the same port."""
 
     def __init__(
-        self, server: ApiServer, etcd_url: str, command: Sequence[str], folder: Path
+        self,
+        server: ApiServer,
+        etcd_url: str,
+        etcd: Sequence[str],
+        command: Sequence[str],
+        folder: Path,
     ) -> None:
         self.server = server
         self._etcd_url = etcd_url
+        self._etcd_command = etcd
         self._command = command
         self._folder = folder
+        self._etcd_started = ExitStack()
         self._started = ExitStack()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start the API server, and end it however the block is left."""
-        with self._started:
+        """Start both, and end them however the block is left."""
+        with self._etcd_started, self._started:
+            self.start_etcd()
             self.start()
             yield
+
+    def start_etcd(self) -> None:
+        """Start etcd, with what it had stored."""
+        log = self._folder / "etcd.log"
+        self._etcd_started.enter_context(_running(self._etcd_command, log))
+
+    def stop_etcd(self) -> None:
+        """End etcd at once, as a crash does."""
+        self._etcd_started.close()
+
+    def lose_data(self) -> None:
+        """Throw away what etcd has stored, while neither runs."""
+        shutil.rmtree(self._folder / "etcd")
 
     def start(self) -> None:
         """Start the API server and wait until it is ready."""
@@ -157,10 +179,9 @@ def running_cluster(
         *_api_server_flags(server, folder),
         *flags,
     )
-    with _running(etcd, folder / "etcd.log"):
-        cluster = Cluster(server, etcd_url, kube_apiserver, folder)
-        with cluster.running():
-            yield cluster
+    cluster = Cluster(server, etcd_url, etcd, kube_apiserver, folder)
+    with cluster.running():
+        yield cluster
 
 
 def _api_server_flags(server: ApiServer, folder: Path) -> list[str]:

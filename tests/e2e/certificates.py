@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
+DAY = dt.timedelta(days=1)
 
 
 class Pair(NamedTuple):
@@ -43,18 +44,19 @@ class Authority:
         self.certificate = folder / "ca.crt"
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> Pair:
+    def issue(self, name: str, folder: Path | None = None, lifetime: dt.timedelta = DAY) -> Pair:
         """Return a server's certificate for 127.0.0.1 and localhost, in files called after `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.IPAddress(LOOPBACK), x509.DNSName("localhost")]
         certificate = (
-            _certificate(_name(name), self._name, key.public_key())
+            _certificate(_name(name), self._name, key.public_key(), lifetime)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        path = self._folder / f"{name}.crt"
+        folder = folder or self._folder
+        path = folder / f"{name}.crt"
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return Pair(path, _write_key(self._folder / f"{name}.key", key))
+        return Pair(path, _write_key(folder / f"{name}.key", key))
 
 
 def signing_key(folder: Path) -> Path:
@@ -67,7 +69,10 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    lifetime: dt.timedelta = DAY,
 ) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
@@ -77,7 +82,7 @@ def _certificate(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_after(now + lifetime)
     )
 
 

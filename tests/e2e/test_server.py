@@ -109,10 +109,12 @@ def _status(webhook: Webhook, namespace: str, secret: str) -> str:
         "metadata": {"name": "web", "namespace": namespace},
         "spec": {"containers": [container]},
     }
-    before = len(webhook.audit)
-    webhook.review(pod)
-    until(lambda: len(webhook.audit) > before)
-    for found in webhook.audit[-1]["rules"]:
+    uid = secrets.token_hex()
+    webhook.review(pod, uid=uid)
+    # The lines of earlier reviews may come late.
+    until(lambda: any(line["uid"] == uid for line in webhook.audit))
+    (line,) = (line for line in webhook.audit if line["uid"] == uid)
+    for found in line["rules"]:
         if found["rule"] == "reference-exists" and "envFrom" in found["pointer"]:
             status: str = found["status"]
             return status

@@ -49,7 +49,7 @@ class Webhook:
         self.authority = authority
         self.folder = folder
         self.port = port
-        self.tls = ssl.create_default_context(cafile=folder / "ca.crt")
+        self.tls = ssl.create_default_context(cafile=authority.certificate)
 
     def connect(self, timeout: float = 20) -> ssl.SSLSocket:
         """Return a TLS connection, for what no client of HTTP would send."""
@@ -119,11 +119,19 @@ class Webhook:
 
 @contextmanager
 def running(
-    folder: Path, *options: str, tls: bool = True, stdout: int = -1, **environment: str
+    folder: Path,
+    *options: str,
+    tls: bool = True,
+    stdout: int = -1,
+    authority: Authority | None = None,
+    **environment: str,
 ) -> Iterator[Webhook]:
-    """Run a server until the block is left; `folder` takes its files, its stdout too if that is not stated."""
-    authority = Authority(folder)
-    pair = authority.issue("server")
+    """Run a server until the block is left; `folder` takes its files, its stdout too if that is not stated.
+
+    Its certificate is issued by `authority`, or by one of its own.
+    """
+    authority = authority or Authority(folder)
+    pair = authority.issue("server", folder)
     command = [sys.executable, "-m", "tidewaiter.webhook", "--bind", "127.0.0.1:0"]
     if tls:
         command += ["--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)]

@@ -41,6 +41,8 @@ class ApiServer:
         self.objects: dict[str, list[Object]] = {MAPS: [], SERVICES: []}
         self.failing: dict[str, int] = {}
         self.lists: list[str] = []
+        self.version = 100
+        """Where the store is; each list is one further."""
         self.watches: list[tuple[str, str]] = []
         self._open: dict[str, list[asyncio.StreamWriter]] = {}
         self._server: asyncio.Server | None = None
@@ -88,6 +90,9 @@ class ApiServer:
                     )
                     self._open.setdefault(url.path, []).append(writer)
                     return
+                elif query.get("limit") == "1":
+                    metadata = {"resourceVersion": str(self.version)}
+                    self._answer(writer, {"metadata": metadata, "items": []}, 200)
                 else:
                     self._answer(writer, self._content(url.path), 200)
                 await writer.drain()
@@ -107,7 +112,7 @@ class ApiServer:
             ]
             return {"kind": "APIResourceList", "resources": resources}
         self.lists.append(path)
-        metadata = {"resourceVersion": str(100 + len(self.lists))}
+        metadata = {"resourceVersion": str(self.version + len(self.lists))}
         kind = "ConfigMapList" if path == MAPS else "ServiceList"
         return {"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": self.objects[path]}
 
@@ -167,9 +172,25 @@ def test_a_watch_goes_on_from_the_last_event_or_bookmark() -> None:
             await until(lambda: names(inventory) == ["a"])
             server.tell(MAPS, "BOOKMARK", {"metadata": {"resourceVersion": "300"}})
             await asyncio.sleep(0.05)
+            server.version = 300
             server.cut(MAPS)
             await until(lambda: (MAPS, "300") in server.watches)
             assert server.lists.count(MAPS) == 1
+
+    run(test)
+
+
+def test_a_server_whose_store_was_put_back_is_read_again() -> None:
+    async def test(server: ApiServer) -> None:
+        server.objects[MAPS] = [config_map("a")]
+        server.version = 1000
+        async with following(server) as (follower, inventory):
+            assert names(inventory) == ["a"]
+            server.objects[MAPS] = [config_map("b")]
+            server.version = 50
+            server.cut(MAPS)
+            await until(lambda: names(inventory) == ["b"])
+            assert state(follower, "ConfigMap").relists == 1
 
     run(test)
 

@@ -299,6 +299,10 @@ class Follower:
                 if not followed.version:
                     async with self._lists:
                         await self._list(followed)
+                elif attempt:
+                    await self._check_history(followed)
+                    if not followed.version:
+                        continue
                 began = time.monotonic()
                 if await self._watch(followed):
                     attempt, pause = 0, 0.0
@@ -391,6 +395,31 @@ class Follower:
         followed.error = ""
         self._tell_readable(followed)
         self._check_synced()
+
+    async def _check_history(self, followed: _Followed) -> None:
+        """Have a kind listed again where the server is behind what it said before, as after its store was put back.
+
+        It would take a watch from there on, and say nothing until it is past that version again.
+        https://github.com/kubernetes/kubernetes/issues/107457
+        """
+        try:
+            found = await self._client.request(
+                "GET", followed.resource.path(), params={"limit": "1"}
+            )
+        except ClusterError:
+            followed.restarts += 1
+            raise
+        version = text(mapping(mapping(found).get("metadata")).get("resourceVersion"))
+        if (
+            version.isdigit()
+            and followed.version.isdigit()
+            and int(version) < int(followed.version)
+        ):
+            _log.warning(
+                "the cluster has gone back to an earlier state: %s are read again",
+                followed.resource.kind_id,
+            )
+            followed.version = ""
 
     async def _watch(self, followed: _Followed) -> bool:
         """Take in what changes until the watch ends; tell whether it ended in order."""
