@@ -41,7 +41,8 @@ class Asking:
         self._client = client
         self._objects = {True: bad, False: good}
         self._namespace = namespace
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
+        self.threads: list[threading.Thread] = []
         self.attempts: list[Attempt] = []
 
     @property
@@ -89,13 +90,15 @@ class Asking:
         return found[0]
 
     def stop(self) -> None:
-        """Ask no more."""
-        self._stopping.set()
+        """Have no user ask any more, and wait for the last answers."""
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(70)
 
     def run(self) -> None:
         """Ask until stopped."""
         is_bad = True
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             self.attempts.append(self._ask(is_bad))
             is_bad = not is_bad
             time.sleep(0.02)
@@ -129,17 +132,15 @@ def _said(refused: Refused) -> str:
 def asking(
     client: Callable[[], Client], namespace: str, bad: Object, good: Object, users: int = 2
 ) -> Iterator[Asking]:
-    """Ask as several users at once while the block runs; all of them note into the first's `attempts`."""
+    """Ask as several users at once while the block runs; yield what all of them have noted."""
     made = [Asking(client(), namespace, bad, good) for _ in range(users)]
+    first = made[0]
     for each in made:
-        each.attempts = made[0].attempts
-    threads = [threading.Thread(target=each.run) for each in made]
-    for thread in threads:
+        each.attempts, each.stopping = first.attempts, first.stopping
+    first.threads = [threading.Thread(target=each.run) for each in made]
+    for thread in first.threads:
         thread.start()
     try:
-        yield made[0]
+        yield first
     finally:
-        for each in made:
-            each.stop()
-        for thread in threads:
-            thread.join(70)
+        first.stop()

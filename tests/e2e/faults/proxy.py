@@ -96,9 +96,10 @@ class Proxy:
         writer.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for _ in range(len(self.targets)):
-            self._turn += 1
-            port = self.targets[self._turn % len(self.targets)]
+        targets = list(self.targets)
+        self._turn += 1
+        first = self._turn % len(targets)
+        for port in (*targets[first:], *targets[:first]):
             with suppress(OSError):
                 return await asyncio.open_connection("127.0.0.1", port)
         return None
