@@ -95,5 +95,5 @@ $(SETUP_FUZZ): $(SETUP)
 	@touch $@
 
 clean: ## remove what the other targets made
-	rm -rf .fuzz $(VENV) site docs/rules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .fuzz $(VENV) site docs/rules docs/security.md build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

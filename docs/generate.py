@@ -1,4 +1,4 @@
-"""Write a page for every rule, and their index, into docs/rules from the rules' own metadata."""
+"""Write a page for every rule, and their index, into docs/rules from the rules' own metadata; and SECURITY.md's page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.rule import Rule
 
 FOLDER = Path(__file__).parent / "rules"
+SECURITY = Path(__file__).parents[1] / "SECURITY.md"
 
 
 def main() -> None:
@@ -27,6 +28,8 @@ def main() -> None:
     for rule in rules:
         (FOLDER / f"{rule.name}.md").write_text(page(rule), encoding="utf-8")
     (FOLDER / "index.md").write_text(index(rules), encoding="utf-8")
+    security = SECURITY.read_text(encoding="utf-8").replace("](docs/", "](")
+    FOLDER.with_name("security.md").write_text(security, encoding="utf-8")
 
 
 def page(rule: Rule) -> str:
