@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from lsprotocol import types
+from pygls.lsp.client import LanguageClient
 
 from tests.cli.editor.client import editor, run
 from tidewaiter.cli.main import main
@@ -447,6 +449,68 @@ def test_findings_in_a_chart_lead_to_the_value_that_they_come_from(tmp_path: Pat
     run(session())
 
 
+def test_a_document_with_very_many_findings_shows_the_gravest(tmp_path: Path) -> None:
+    async def session() -> None:
+        async with editor(tmp_path) as one:
+            text = "---\n".join(POD.replace("name: api", f"name: api{n}", 1) for n in range(150))
+            found = await one.open("pods.yaml", text)
+            assert len(found) == 1000
+            grave = by_rule(found)[ESCALATION]
+            assert grave.severity == types.DiagnosticSeverity.Error
+            await one.until(lambda: bool(one.log))
+            assert "1000 gravest" in one.log[0]
+
+    run(session())
+
+
+def test_a_document_without_a_file_is_judged_too(tmp_path: Path) -> None:
+    async def session() -> None:
+        async with editor(tmp_path) as one:
+            uri = "untitled:Untitled-1"
+            item = types.TextDocumentItem(uri, "yaml", 1, POD)
+            one.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+            await one.until(lambda: uri in one.diagnostics)
+            assert ESCALATION in by_rule(list(one.diagnostics[uri].diagnostics))
+            for odd in ("untitled:x", "git:/a.yaml", "file://", ""):
+                item = types.TextDocumentItem(odd, "python", 1, POD)
+                one.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+            assert await one.open("pod.yaml", POD)
+
+    run(session())
+
+
+def test_an_editor_may_come_over_tcp(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tidewaiter.cli.main", "lsp", "--tcp", f"127.0.0.1:{port}"]
+
+    async def session() -> None:
+        client = LanguageClient("editor", "1")
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await client.start_tcp("127.0.0.1", port)
+                    break
+                except OSError:
+                    await asyncio.sleep(0.1)
+            found = await client.initialize_async(
+                types.InitializeParams(types.ClientCapabilities(), root_uri=tmp_path.as_uri())
+            )
+            assert found.capabilities.code_action_provider
+            await client.shutdown_async(None)
+            client.exit(None)
+            await client.stop()  # type: ignore[no-untyped-call]
+
+    server = subprocess.Popen(command, stderr=subprocess.PIPE)
+    try:
+        run(session())
+        _, errors = server.communicate(timeout=30)
+        assert (server.returncode, errors) == (0, b"")
+    finally:
+        server.kill()
+
+
 def test_options_are_laid_over_the_policy(tmp_path: Path) -> None:
     async def session() -> None:
         async with editor(tmp_path, "--profile", "pss-baseline") as one:
@@ -461,6 +525,7 @@ def test_options_are_laid_over_the_policy(tmp_path: Path) -> None:
         (["--tcp", "8080"], "--tcp takes HOST:PORT"),
         (["--tcp", "127.0.0.1:x"], "--tcp takes HOST:PORT"),
         (["--stdio", "--tcp", "127.0.0.1:1"], "exclude each other"),
+        (["--tcp", "192.0.2.1:1"], "cannot wait at 192.0.2.1:1"),
         (["--profile", "productoin"], "did you mean"),
         (["--policy", "absent.yaml"], "does not exist"),
     ],

@@ -12,6 +12,7 @@ import os
 from tidewaiter.cli.result import LintError, lint_error
 from tidewaiter.cli.run.part import Part
 from tidewaiter.rules.errors import InputError, PolicyError
+from tidewaiter.rules.finding import SEVERITIES
 from tidewaiter.rules.fixes.sources import Untouchable
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import Found, SourceFile, discover, read_file
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tidewaiter.cli.run.part import PlainResource
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
+MOST_FINDINGS = 1000
+"""In one document: an editor shows no more than that to any use."""
 MOST_FILES = 4000
 MOST_BYTES = 48 * 1024 * 1024
 """Beyond these a folder is too large to know whole, so that what is not found in it is not called missing."""
@@ -116,15 +119,23 @@ class Folder:
         others, is_whole = self._others(policy)
         part.meet(others, complete=is_whole and not part.has_errors)
         answer = part.conclude()
+        notes = list(self._notes)
         findings: dict[str, list[LintFinding]] = {path: [] for path in paths}
         for finding in answer.findings:
             if finding.status == "violation":
                 findings.setdefault(finding.file, []).append(finding)
         for error in answer.errors:
             errors.setdefault(error.file, []).append(error)
-        for found in findings.values():
+        for path, found in findings.items():
+            if len(found) > MOST_FINDINGS:
+                found.sort(key=lambda each: SEVERITIES.index(each.severity))
+                more = (
+                    f"{path}: {len(found)} findings, of which the {MOST_FINDINGS} gravest are shown"
+                )
+                notes.append(more)
+                del found[MOST_FINDINGS:]
             found.sort(key=lambda each: (each.line, each.column, each.rule, each.message))
-        return Judged(findings, errors, tuple(self._notes))
+        return Judged(findings, errors, tuple(notes))
 
     def _others(self, policy: Policy) -> tuple[list[PlainResource], bool]:
         """Return the objects of the folder's other files, and whether these are all there are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.fixes.draft import Draft
 from tidewaiter.rules.fixes.edit import REMOVE
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.fixes.edit import PlainFix
 
+SECONDS = 5.0
+"""How long fixes are made for one document."""
 REASON = "say why"
 """Stands where the author is to give the reason for an exemption."""
 
 
 def fixed(data: bytes, fixes: Sequence[PlainFix]) -> bytes:
-    """Return a file's content with all of the fixes that can be made, the same content where none can."""
+    """Return a file's content with all of the fixes that can be made in time, the same content where none can."""
+    until = time.monotonic() + SECONDS
     try:
         draft = Draft(data)
     except Refused:
@@ -31,6 +36,8 @@ def fixed(data: bytes, fixes: Sequence[PlainFix]) -> bytes:
     adding = [fix for fix in fixes if all(edit[0] != REMOVE for edit in fix[2])]
     removing = [fix for fix in fixes if fix not in adding]
     for fix in (*adding, *reversed(removing)):
+        if time.monotonic() > until:
+            break
         kept = draft.state()
         try:
             beside = [other for other in fixes if other[1] == fix[1]]

@@ -13,6 +13,7 @@ from lsprotocol import types
 
 from tidewaiter.cli.editor.explaining import finding_text, rule_at, rule_text
 from tidewaiter.cli.editor.server import Server
+from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.policy.discovery import POLICY_FILE
 
 if TYPE_CHECKING:
@@ -30,10 +31,15 @@ _WATCHED = "**/*.{yaml,yml,json}"
 
 def serve(options: Options, address: tuple[str, int] | None) -> int:
     """Serve until the editor ends it, over standard input and output or at an address."""
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    for name in ("pygls", "asyncio"):  # both print a traceback when an editor goes
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     server = make_server(options)
     if address is not None:
-        server.start_tcp(*address)
+        try:
+            server.start_tcp(*address)
+        except OSError as error:
+            place = ":".join(map(str, address))
+            raise InputError(f"cannot wait at {place}: {error.strerror or error}") from None
         return 0
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not get between the messages
