@@ -1,7 +1,8 @@
 """Exemptions: which findings do not count, who said so, and which exemptions are of no use.
 
 Three sources: the policy's `exemptions`; the annotation `tidewaiter.dev/ignore.<rule>: "<reason>"` on
-the object or its pod template; and, offline, the comment `# tidewaiter: ignore[rule] reason`.
+the object or its pod template, with those of other linters that the policy's `compatibility` names; and, offline,
+the comment `# tidewaiter: ignore[rule] reason`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def exempt(
 
     The policy's exemptions are asked first: they say more, and hold at every gate.
     """
-    annotations = annotation_exemptions(resource) if inline else ()
+    annotations = annotation_exemptions(resource, policy.compatibility) if inline else ()
     applicable = [
         (exemption, match)
         for exemption, match in policy.exemptions
@@ -53,15 +54,25 @@ def exempt(
     return result
 
 
-def annotation_exemptions(resource: Resource) -> tuple[Exemption, ...]:
-    """Return what the ignore annotations of an object and its pod template permit."""
+def annotation_exemptions(
+    resource: Resource, compatibility: Sequence[str] = ()
+) -> tuple[Exemption, ...]:
+    """Return what the ignore annotations of an object and its pod template permit.
+
+    `compatibility` names the other linters whose annotations count too.
+    """
     found: list[Exemption] = []
     places = [""]
     if resource.workload is not None and resource.workload.template_pointer:
         places.append(resource.workload.template_pointer)
     for place in places:
         pointer = f"{place}/metadata/annotations"
-        for key, value in mapping(resolve(resource.object, pointer)).items():
+        annotations = mapping(resolve(resource.object, pointer))
+        if compatibility and annotations:
+            from tidewaiter.rules.other_linters import foreign_exemptions
+
+            found += foreign_exemptions(annotations, pointer, compatibility)
+        for key, value in annotations.items():
             if isinstance(key, str) and key.startswith(ANNOTATION_PREFIX):
                 rule = key[len(ANNOTATION_PREFIX) :]
                 reason = text(value).strip()
@@ -90,14 +101,16 @@ def inline_uses(
     commented: dict[tuple[str, int], list[Resource]] = {}
     for resource in resources:
         mine = by_place.get(resource.place, [])
-        for exemption in annotation_exemptions(resource):
-            name = exemption.rules[0]
-            yield _use(
-                exemption,
-                resource,
-                {name: _answer(name, mine, mine, resource, policy)},
-                policy.entries,
-            )
+        for exemption in annotation_exemptions(resource, policy.compatibility):
+            answers = {
+                name: _answer(name, mine, mine, resource, policy) for name in exemption.rules
+            }
+            # An annotation of another linter may stand for several rules: one with a finding is enough.
+            if True in answers.values():
+                answers = {name: answer for name, answer in answers.items() if answer}
+            elif None in answers.values():
+                answers = dict.fromkeys(answers)
+            yield _use(exemption, resource, answers, policy.entries)
         if resource.ignores:
             commented.setdefault((resource.file, resource.document), []).append(resource)
     for together in commented.values():

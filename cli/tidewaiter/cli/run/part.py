@@ -168,7 +168,7 @@ class Part:
         with_ignores = [
             resource
             for resource in resources
-            if resource.ignores or annotation_exemptions(resource)
+            if resource.ignores or annotation_exemptions(resource, self._policy.compatibility)
         ]
         if with_ignores:
             self._findings += engine.conclude_inline(

@@ -347,7 +347,7 @@ class _Judging:
                 del self._crashes[crashes:]
                 continue
             self._keep(identity, resource, found)
-            if self._inline and annotation_exemptions(resource):
+            if self._inline and annotation_exemptions(resource, self._policy.compatibility):
                 self._conclude_annotations(resource)
         self._packed = left
         return frozenset(beyond)
@@ -427,7 +427,7 @@ class _Judging:
         return resource.namespace in self.namespaces
 
     def _asks_about_others(self, resource: Resource) -> bool:
-        if self._inline and annotation_exemptions(resource):
+        if self._inline and annotation_exemptions(resource, self._policy.compatibility):
             return True
         steps = self._policy.steps(
             self._policy.settings(resource), resource, self._inventory, self._today, engine.CROSS

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         exemptions: list[PolicyExemption]
         admission: dict[str, Any]
         workloads: list[dict[str, str]]
+        compatibility: list[str]
         pin: dict[str, Any]
         customRules: list[dict[str, Any]]
         admissionPolicies: list[str]
@@ -158,6 +159,7 @@ class Policy:
         "_plans",
         "_settings",
         "_steps",
+        "compatibility",
         "entries",
         "exemptions",
         "fail_on",
@@ -172,6 +174,7 @@ class Policy:
         """Compile the plain form; an empty one is the default policy."""
         self.plain: PlainPolicy = plain or {}
         self.file: str = self.plain.get("file", "")
+        self.compatibility: tuple[str, ...] = tuple(self.plain.get("compatibility", ()))
         self.fail_on: str = self.plain.get("failOn", "error")
         self.version = parse_version(self.plain.get("kubernetesVersion", "")) or LATEST_VERSION
         self.exemptions: list[tuple[Exemption, Match]] = []

@@ -187,7 +187,7 @@ def _exemptions(
                     images=tuple(stated.get("images") or ()),
                 )
             )
-    for exemption in annotation_exemptions(resource):
+    for exemption in annotation_exemptions(resource, policy.compatibility):
         if name in exemption.rules:
             found.append(
                 ObjectExemption(

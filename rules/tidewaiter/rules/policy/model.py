@@ -251,6 +251,9 @@ class PolicySpec(_Strict):
     exemptions: list[Exemption] | None = Field(None, description="Permissions to break rules.")
     admission: Admission | None = Field(None, description="How the webhook uses the policy.")
     workloads: list[WorkloadKind] | None = Field(None, description="Further kinds with a pod spec.")
+    compatibility: list[Literal["kube-linter", "kube-score", "polaris", "checkov"]] | None = Field(
+        None, description="Other linters whose ignore annotations count."
+    )
     pin: Pin | None = Field(None, description="What `tidewaiter pin` pins beside manifests.")
     customRules: list[CustomRule] | None = Field(  # noqa: N815
         None, description="Rules of your own, in CEL."

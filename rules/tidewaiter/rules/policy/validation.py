@@ -441,6 +441,7 @@ def _plain(parsed: model.PolicyFile, line_of: Callable[[str], int]) -> PlainPoli
         "rules",
         "admission",
         "workloads",
+        "compatibility",
         "pin",
         "admissionPolicies",
         "imageSettings",
