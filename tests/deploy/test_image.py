@@ -57,6 +57,7 @@ def locked() -> dict[str, str]:
     return dict(pin.split("==") for pin in pinned)
 
 
+@pytest.mark.slow
 def test_the_lock_holds_what_the_project_asks_for_and_each_package_has_hashes(
     tmp_path: Path,
 ) -> None:
@@ -333,6 +334,7 @@ def test_the_server_runs_in_the_image_and_writes_nothing(image: Path, tmp_path: 
     assert [json.loads(line)["verdict"] for line in (tmp_path / "stdout").open()] == ["denied"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REGISTRY, reason="docker-registry is not installed")
 def test_the_bases_are_pinned_anew_by_tidewaiter_pin(tmp_path: Path) -> None:
     with running_registry(tmp_path) as registry:
