@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -509,6 +511,25 @@ def test_an_editor_may_come_over_tcp(tmp_path: Path) -> None:
         assert (server.returncode, errors) == (0, b"")
     finally:
         server.kill()
+
+
+def test_the_end_of_the_process_that_judges_costs_one_answer(tmp_path: Path) -> None:
+    async def session() -> None:
+        async with editor(tmp_path) as one:
+            await one.open("pod.yaml", POD)
+            server = one.client._server
+            assert server is not None
+            children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+            threads = children.parent.parent.glob("*/children")
+            (worker,) = (pid for each in threads for pid in each.read_text().split())
+            os.kill(int(worker), signal.SIGKILL)
+            (error,) = await one.change("pod.yaml", f"{POD}# changed\n")
+            assert error.message.startswith("was not checked")
+            assert ESCALATION in by_rule(await one.change("pod.yaml", POD))
+
+    if not Path("/proc/self/task").exists():
+        pytest.skip("needs /proc")
+    run(session())
 
 
 def test_options_are_laid_over_the_policy(tmp_path: Path) -> None:

@@ -328,6 +328,25 @@ def test_our_own_objects_for_pipelines_have_no_findings(
     capsys.readouterr()
 
 
+def _restricted(pod: dict[str, Any], folder: Path) -> int:
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": pod}
+    (folder / "pod.json").write_text(json.dumps(manifest))
+    return main(["lint", "--profile", "pss-restricted", "--no-cache", str(folder / "pod.json")])
+
+
+def test_our_containers_fulfil_the_restricted_standard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch = _yaml(CI / "argocd" / "repo-server.yaml")["spec"]["template"]["spec"]
+    (step,) = _yaml(CI / "tekton" / "task.yaml")["spec"]["steps"]
+    container = {name: step[name] for name in ("name", "image", "securityContext")}
+    assert _restricted(patch, tmp_path) == 0
+    assert _restricted({"containers": [container]}, tmp_path) == 0
+    del container["securityContext"]
+    assert _restricted({"containers": [container]}, tmp_path) == 1
+    capsys.readouterr()
+
+
 def test_every_file_for_pipelines_is_short() -> None:
     for path in sorted(each for each in CI.rglob("*") if each.is_file()):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path
