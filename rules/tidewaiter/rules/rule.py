@@ -51,7 +51,9 @@ class Parameter:
     """One setting of a rule: docs, the policy's validation and its JSON Schema come from it.
 
     `kind` is "boolean", "integer", "number", "string", "strings" (a list), "integers" (a list) or
-    "choice" (one of `choices`).
+    "choice" (one of `choices`). `stricter` says which values find more: "more" (a larger number, true, a longer
+    list, a later choice), "less" (the opposite), "fewer" (less of a list that lets everything pass where it is
+    empty), or nothing where values cannot be told apart so.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Parameter:
     description: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    stricter: str = ""
 
 
 @record

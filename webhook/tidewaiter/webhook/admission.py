@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.webhook.decision import ReviewedObject, Verdict
     from tidewaiter.webhook.effect import Effect
+    from tidewaiter.webhook.policy_requests import PolicyRequests
 
     Weighed = tuple[Finding, Effect]
 
@@ -70,10 +71,12 @@ class Reviewer:
         *,
         policy_hash: str,
         own_namespace: str = "",
+        policy_requests: PolicyRequests | None = None,
     ) -> None:
         """Keep what verdicts depend on.
 
-        `policy_hash` goes into audit annotations; `own_namespace` is that of the webhook, whose objects are exempt.
+        `policy_hash` goes into audit annotations; `own_namespace` is that of the webhook, whose objects are exempt;
+        `policy_requests` judges policies, where the cluster's are followed.
         """
         self.policy = policy
         self.inventory = inventory
@@ -82,12 +85,17 @@ class Reviewer:
         self._exempt = ExemptRequests(policy.plain, own_namespace)
         self._live = inventory if isinstance(inventory, LiveInventory) else LiveInventory()
         self._consequences = Consequences(policy, self._live)
+        self._policy_requests = policy_requests
 
     def review(
         self, request: AdmissionRequest, *, today: str, out_of_time: Callable[[], bool]
     ) -> Decision:
         """Return the decision on a request. `out_of_time` is asked between rules."""
         subject = request.subject
+        if self._policy_requests is not None and not is_letting_go(request):
+            decision = self._policy_requests.decision(request, self._policy_name, self.policy_hash)
+            if decision is not None:
+                return decision
         if reason := self._exempt.reason(request):
             return self._passed(subject, "exempted", reason)
         if subject.operation == "CONNECT":

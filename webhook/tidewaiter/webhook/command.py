@@ -82,6 +82,7 @@ async def _run(settings: Settings) -> None:
     from tidewaiter.webhook.log import logger
     from tidewaiter.webhook.metrics import Metrics
     from tidewaiter.webhook.own_certificates import PairFiles, begin_renewal
+    from tidewaiter.webhook.policy_objects import open_policy_objects
     from tidewaiter.webhook.policy_watch import PolicyWatch
     from tidewaiter.webhook.server import Server
     from tidewaiter.webhook.serving import Serving
@@ -100,7 +101,10 @@ async def _run(settings: Settings) -> None:
     audit_log = AuditLog(settings, metrics)
     images = Images(settings)
     audit = open_background_audit(settings, lambda: policy.current.policy.plain, metrics)
-    serving = Serving(settings, metrics, policy.source, policy, audit_log, tracer, images, audit)
+    objects = open_policy_objects(settings, policy, metrics)
+    serving = Serving(
+        settings, metrics, policy.source, policy, audit_log, tracer, images, audit, objects
+    )
     if certificates is None:
         logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
     try:

@@ -130,6 +130,12 @@ class Metrics:
             "policy_valid",
             "0 when the policy file as it stands is not in force, because of a mistake in it.",
         )
+        self.policy_objects = gauge(
+            "policy_objects",
+            "Policies that are objects of the cluster, by kind and whether they are in force as they stand.",
+            "kind",
+            "state",
+        )
         self.policy_loaded = gauge(
             "policy_loaded_timestamp_seconds", "When the policy that holds was loaded."
         )

@@ -27,7 +27,7 @@ _LONGEST_ANNOTATION = 1024
 _MOST_CAUSES = 50
 _MOST_PLACES = 3
 
-_REASONS = {403: "Forbidden", 500: "InternalError", 504: "Timeout"}
+_REASONS = {403: "Forbidden", 422: "Invalid", 500: "InternalError", 504: "Timeout"}
 """https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/"""
 
 

@@ -94,6 +94,8 @@ class Server:
         ]
         if self._serving.background_audit is not None:
             parts.append(("the background audit", self._serving.background_audit.run()))
+        if self._serving.policy_objects is not None:
+            parts.append(("the following of policies", self._serving.policy_objects.run()))
         if self._renewal is not None:
             parts.append(("the renewal of certificates", self._renewal.run()))
         tasks = [asyncio.create_task(_surely(what, coroutine)) for what, coroutine in parts]

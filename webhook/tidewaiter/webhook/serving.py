@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.images import Images
     from tidewaiter.webhook.inventory_source import InventorySource
     from tidewaiter.webhook.metrics import Metrics
+    from tidewaiter.webhook.policy_objects import PolicyObjects
     from tidewaiter.webhook.policy_watch import LoadedPolicy, PolicyWatch
     from tidewaiter.webhook.settings import Settings
     from tidewaiter.webhook.traces import Tracer
@@ -37,6 +38,7 @@ class Serving:
         tracer: Tracer | None,
         images: Images,
         background_audit: BackgroundAudit | None = None,
+        policy_objects: PolicyObjects | None = None,
     ) -> None:
         """Hold the parts."""
         self.settings = settings
@@ -47,6 +49,7 @@ class Serving:
         self.tracer = tracer
         self.images = images
         self.background_audit = background_audit
+        self.policy_objects = policy_objects
         self.draining = False
         self._told: dict[str, float] = {}
         self._day = -1
@@ -94,8 +97,9 @@ class Serving:
 
     def readiness(self) -> dict[str, str]:
         """Return what must hold before reviews are sent here: "ok", or what is missing."""
+        objects = self.policy_objects
         return {
-            "policy": "ok",
+            "policy": "ok" if objects is None or objects.is_synced else "objects not read yet",
             "inventory": "ok" if self.inventory.is_synced else "not read yet",
             "running": "shutting down" if self.draining else "ok",
         }
@@ -105,6 +109,8 @@ class Serving:
         notes = {"policy hash": self.policy.current.hash}
         if self.policy.mistake:
             notes["policy file"] = f"not in force: {self.policy.mistake}"
+        if self.policy_objects is not None:
+            notes |= self.policy_objects.notes()
         return {**notes, **self.inventory.notes()}
 
 

@@ -27,6 +27,8 @@ class Settings:
 
     policy: str = ""
     """The policy file or folder; empty for the default policy."""
+    policy_objects: str = "auto"
+    """auto: those of the cluster count too, where it is followed and has their definitions; or never."""
     certificate: str = ""
     key: str = ""
     """PEM files; both empty where the server speaks plain HTTP or makes its own."""
@@ -76,6 +78,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--policy",
         metavar="PATH",
         help="policy file or folder (default: tidewaiter.yaml here or above)",
+    )
+    add(
+        "--policy-objects",
+        choices=("auto", "never"),
+        default=default.policy_objects,
+        help="whether ClusterPolicy and Policy objects of the cluster count too (default: %(default)s, where the "
+        "inventory is the cluster and it has their definitions)",
     )
     add("--tls-cert", metavar="FILE", help="PEM file of the certificate, with its chain")
     add("--tls-key", metavar="FILE", help="PEM file of the certificate's key")
@@ -244,6 +253,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         raise InputError(msg)
     return Settings(
         policy=_policy(arguments.policy),
+        policy_objects=arguments.policy_objects,
         certificate=certificate,
         key=key,
         own_secret=own_secret,

@@ -15,7 +15,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.cluster.client import Client
     from tidewaiter.rules.cluster.discovery import ApiResource, Discovery
-    from tidewaiter.rules.live_inventory import LiveInventory
     from tidewaiter.rules.policy.compiled import Policy
 
 PAGE_LIMIT = 200
@@ -105,6 +104,50 @@ class FollowState:
         return max(ages, default=None)
 
 
+class Kept(Protocol):
+    """What keeps the objects that are followed, as `LiveInventory` does."""
+
+    complete: bool
+
+    @property
+    def count(self) -> int:
+        """How many objects there are."""
+        ...
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """By kind, why not all of its objects are known."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Return how many objects there are of each kind."""
+        ...
+
+    def set_pod_specs(self, pod_specs: dict[str, str]) -> None:
+        """Know other kinds of workloads."""
+        ...
+
+    def put(self, resource: Resource) -> None:
+        """Take in a new or changed object."""
+        ...
+
+    def remove(self, kind_id: str, namespace: str, name: str) -> None:
+        """Forget an object that is gone."""
+        ...
+
+    def retain(self, kind_id: str, places: set[tuple[str, str]]) -> None:
+        """Forget the objects of a kind but those at these places."""
+        ...
+
+    def cannot_read(self, kind_id: str, reason: str) -> None:
+        """Note that not all objects of a kind are known."""
+        ...
+
+    def can_read(self, kind_id: str) -> None:
+        """Note that all objects of a kind are known."""
+        ...
+
+
 @dataclass(slots=True)
 class _Followed:
     """One kind while it is followed."""
@@ -133,13 +176,19 @@ class Follower:
     def __init__(
         self,
         client: Client,
-        inventory: LiveInventory,
+        inventory: Kept,
         policy: Policy,
         *,
         page_limit: int = PAGE_LIMIT,
+        kinds: frozenset[str] | None = None,
     ) -> None:
-        """Prepare; nothing is asked before `run`."""
+        """Prepare; nothing is asked before `run`.
+
+        Where `kinds` are given, only these are followed, beside definitions of custom resources, which they may come
+        and go with, and their objects are handed on as they are.
+        """
         self._client = client
+        self._kinds = None if kinds is None else kinds | {_DEFINITION}
         self._inventory = inventory
         self._page_limit = page_limit
         self._pod_specs = policy.pod_specs
@@ -239,7 +288,11 @@ class Follower:
 
     def _adjust(self, found: Discovery, is_allowed: Callable[[ApiResource], bool]) -> None:
         """Follow what is served and what we may read, and nothing else."""
-        served = {each.kind_id: each for each in found.preferred() if each.is_listable}
+        served = {
+            each.kind_id: each
+            for each in found.preferred()
+            if each.is_listable and (self._kinds is None or each.kind_id in self._kinds)
+        }
         self._restricted.clear()
         for kind in sorted(served):
             if not is_followed(kind):
@@ -489,7 +542,7 @@ class Follower:
         namespace, name = text(metadata.get("namespace")), text(metadata.get("name"))
         kind = followed.resource.kind_id
         try:
-            content = kept(obj, self._pod_specs, self._whole)
+            content = obj if self._kinds else kept(obj, self._pod_specs, self._whole)
             if content is None:
                 self._inventory.remove(kind, namespace, name)
                 return None

@@ -31,13 +31,19 @@ if TYPE_CHECKING:
         mode: str
 
     class Override(TypedDict, total=False):
-        """Other settings for the objects that `match` speaks of; later ones win."""
+        """Other settings for the objects that `match` speaks of; later ones win.
+
+        One that `narrows` wins only with what is stricter than before. `source` names the object of the cluster that it
+        is from, where it is from one.
+        """
 
         match: dict[str, Any]
         profiles: list[str]
         rules: dict[str, RuleSettings]
         mode: str
         line: int
+        source: str
+        narrows: bool
 
     class PolicyExemption(TypedDict, total=False):
         """A permission to break rules; `expires` is YYYY-MM-DD, the last day on which it holds."""
@@ -47,6 +53,7 @@ if TYPE_CHECKING:
         reason: str
         expires: str
         line: int
+        source: str
 
     class PlainPolicy(TypedDict, total=False):
         """The whole policy: JSON-like, so that it can be cached, hashed and shown."""
@@ -58,6 +65,7 @@ if TYPE_CHECKING:
         failOn: str
         rules: dict[str, RuleSettings]
         ruleLines: dict[str, int]
+        ruleSources: dict[str, str]
         overrides: list[Override]
         exemptions: list[PolicyExemption]
         admission: dict[str, Any]
@@ -287,12 +295,16 @@ class Policy:
         modes = _stated_modes(stated)
         for index in overrides:
             override = self.plain["overrides"][index]
+            if override.get("narrows"):
+                profiles = [*profiles, *override.get("profiles", ())]
+                mode, modes = self._narrow(override, stated, mode, modes)
+                continue
             profiles = override.get("profiles") or profiles
             if "mode" in override:
                 mode, modes = override["mode"], {}
             modes |= _stated_modes(override.get("rules", {}))
             for name, setting in override.get("rules", {}).items():
-                stated[name] = _merged(stated.get(name, {}), setting)
+                stated[name] = merged_settings(stated.get(name, {}), setting)
         rules: dict[str, tuple[str, dict[str, Any]]] = {}
         only, skip = self.plain.get("only"), self.plain.get("skip", ())
         for name, entry in self.entries.items():
@@ -309,6 +321,22 @@ class Policy:
                     setting.get("parameters", {}),
                 )
         return Settings(rules, pod_security_level(profiles), mode, modes, self.entries)
+
+    def _narrow(
+        self,
+        override: Override,
+        stated: dict[str, RuleSettings],
+        mode: str,
+        modes: Mapping[str, str],
+    ) -> tuple[str, dict[str, str]]:
+        """Make settings as strict as an override says, and return the modes likewise."""
+        from tidewaiter.rules.policy.narrowing import narrowed, narrowed_modes
+
+        for name, setting in override.get("rules", {}).items():
+            if name in self.entries:
+                severity = self.entries[name].severity
+                stated[name] = narrowed(name, stated.get(name, {}), setting, severity)
+        return narrowed_modes(mode, modes, override)
 
 
 def pod_security_level(profiles: Sequence[str]) -> str:
@@ -330,7 +358,8 @@ def _stated_modes(rules: Mapping[str, RuleSettings]) -> dict[str, str]:
     return {name: setting["mode"] for name, setting in rules.items() if "mode" in setting}
 
 
-def _merged(below: RuleSettings, above: RuleSettings) -> RuleSettings:
+def merged_settings(below: RuleSettings, above: RuleSettings) -> RuleSettings:
+    """Return what holds of a rule where settings are laid over others: what these leave out stays."""
     merged: RuleSettings = {**below, **above}
     if "parameters" in below and "parameters" in above:
         merged["parameters"] = {**below["parameters"], **above["parameters"]}

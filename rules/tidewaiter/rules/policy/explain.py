@@ -108,6 +108,7 @@ def effective_policy(
                     exemptions=_exemptions(policy, name, resource, today),
                 ),
                 matching,
+                settings.rules.get(name),
             )
         )
     version = ".".join(map(str, policy.version))
@@ -119,14 +120,24 @@ def _none_of(profiles: list[str]) -> str:
     return f"none of the profiles {', '.join(profiles)}"
 
 
-def _state(policy: Policy, state: RuleState, matching: list[tuple[int, Any]]) -> RuleState:
-    """Lay what the policy and the options say of a rule over what its profiles make of it."""
+def _state(
+    policy: Policy,
+    state: RuleState,
+    matching: list[tuple[int, Any]],
+    held: tuple[str, dict[str, Any]] | None,
+) -> RuleState:
+    """Lay what the policy and the options say of a rule over what its profiles make of it.
+
+    held: severity and stated parameters of a rule that is switched on.
+    """
     name, severity, parameters = state.name, state.severity, state.parameters
     reasons = list(state.reasons)
     for source, setting in _settings_of(policy, name, matching):
         reasons.append(f"{source}: {_shown(setting)}")
         severity = setting.get("severity", severity)
         parameters = {**parameters, **setting.get("parameters", {})}
+    if held is not None:
+        severity, parameters = held[0], {**state.parameters, **held[1]}
     only, skip = policy.plain.get("only"), policy.plain.get("skip", ())
     if only:
         reasons.append("--only names it" if name in only else "--only leaves it out")
@@ -143,7 +154,10 @@ def _profiles(
     if not profiles:
         profiles, source = [DEFAULT_PROFILE], "the default profile"
     for index, override in matching:
-        if override.get("profiles"):
+        if override.get("narrows") and override.get("profiles"):
+            profiles += [each for each in override["profiles"] if each not in profiles]
+            source += f" and overrides[{index}]{_line(override)}"
+        elif override.get("profiles"):
             profiles = list(override["profiles"])
             source = f"overrides[{index}]{_line(override)}"
     return profiles, source
@@ -155,8 +169,12 @@ def _settings_of(
     found: list[tuple[str, dict[str, Any]]] = []
     stated = policy.plain.get("rules", {})
     if name in stated:
-        line = policy.plain.get("ruleLines", {}).get(name)
-        place = f" (line {line})" if line else ""
+        place = _line(
+            {
+                "line": policy.plain.get("ruleLines", {}).get(name),
+                "source": policy.plain.get("ruleSources", {}).get(name),
+            }
+        )
         found.append((f"rules.{name}{place}", dict(stated[name])))
     for index, override in matching:
         place = f"overrides[{index}]{_line(override)}"
@@ -204,7 +222,8 @@ def _exemptions(
 
 
 def _line(row: Any) -> str:
-    return f" (line {row['line']})" if row.get("line") else ""
+    where = row.get("source") or (f"line {row['line']}" if row.get("line") else "")
+    return f" ({where})" if where else ""
 
 
 def _shown(setting: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def policy_schema() -> dict[str, Any]:
             "description": stated["description"],
         }
     definitions["Exemption"]["properties"]["rules"]["items"] = {"enum": names}
-    plain: dict[str, Any] = _without_nulls(
+    plain: dict[str, Any] = without_nulls(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": "https://tidewaiter.dev/schemas/policy-v1.json",
@@ -82,14 +82,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _without_nulls(schema: Any) -> Any:
+def without_nulls(schema: Any) -> Any:
     """Drop the branch for null of optional keys: a key that is there has a value."""
     if isinstance(schema, list):
-        return [_without_nulls(one) for one in schema]
+        return [without_nulls(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {
-        key: _without_nulls(value)
+        key: without_nulls(value)
         for key, value in schema.items()
         if key != "title" or isinstance(value, dict) or value == "tidewaiter policy"
     }

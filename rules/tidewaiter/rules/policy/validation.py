@@ -21,7 +21,7 @@ from tidewaiter.rules.policy.own_rules import own_entries
 from tidewaiter.rules.rule import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
@@ -85,6 +85,63 @@ def validated(content: bytes, path: str, folders: Sequence[str] = ()) -> PlainPo
     if images:
         plain["images"] = images
     return {**plain, "admissionObjects": objects} if objects else plain
+
+
+def validated_object(
+    value: Mapping[str, Any], known: Iterable[str] = ()
+) -> tuple[PlainPolicy | None, list[Mistake]]:
+    """Return the plain form of a policy that is an object of a cluster, or None and every mistake in it.
+
+    known: rules of other policies, which it may speak of.
+    """
+    stated = {
+        "apiVersion": value.get("apiVersion"),
+        "kind": "Policy",
+        "metadata": value.get("metadata"),
+        "spec": value.get("spec", {}),
+    }
+    parsed, found = _parse(stated)
+    found += _of_names(stated, _own_names(stated, ()) | {*known})
+    found += _of_own_names(stated, ())
+    found += _of_files(stated["spec"], "/spec")
+    if parsed is None or found:
+        return None, _in_order(found)
+    if parsed.spec.customRules:
+        from tidewaiter.rules.policy.custom_rules import program_of
+
+        for index, row in enumerate(stated["spec"]["customRules"]):
+            pointer = f"/spec/customRules/{index}"
+            found += [(pointer + each.pointer, each.message) for each in program_of(row)[1]]
+    plain = _plain(parsed, lambda _: 0)
+    if parsed.spec.images:
+        plain["images"], wrong = _images(parsed, "")
+        found += [(each.pointer, each.message) for each in wrong]
+    return (None, _in_order(found)) if found else (plain, [])
+
+
+def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    return sorted(set(mistakes))
+
+
+def _of_files(value: object, pointer: str) -> Iterator[Mistake]:
+    """Yield where an object names files, which there are none of beside it."""
+    spec = mapping(value)
+    if "admissionPolicies" in spec:
+        yield f"{pointer}/admissionPolicies", "an object of a cluster has no files beside it"
+    images = spec.get("images")
+    yield from _of_materials(images if isinstance(images, list) else [], f"{pointer}/images")
+
+
+def _of_materials(value: object, pointer: str) -> Iterator[Mistake]:
+    if isinstance(value, dict):
+        if "file" in value:
+            yield f"{pointer}/file", "an object of a cluster has no files beside it; give data"
+        for key, each in value.items():
+            if key != "annotations":  # which may be called anything
+                yield from _of_materials(each, f"{pointer}/{escape(str(key))}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _of_materials(each, f"{pointer}/{index}")
 
 
 def _admission_objects(

@@ -40,7 +40,14 @@ RULE = Rule(
     ),
     applies_to=("Rollout.argoproj.io", "Canary.flagger.app"),
     parameters=(
-        Parameter("first", "integer", 25, "the largest first weight, in per cent", minimum=0),
+        Parameter(
+            "first",
+            "integer",
+            25,
+            "the largest first weight, in per cent",
+            minimum=0,
+            stricter="less",
+        ),
     ),
 )
 

@@ -34,7 +34,9 @@ RULE = Rule(
         "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale-walkthrough/",
     ),
     applies_to=(HPA,),
-    parameters=(Parameter("minimum", "integer", 2, "the least minReplicas", minimum=1),),
+    parameters=(
+        Parameter("minimum", "integer", 2, "the least minReplicas", minimum=1, stricter="more"),
+    ),
 )
 
 

@@ -45,6 +45,7 @@ RULE = Rule(
             "boolean",
             False,
             "whether a ScaledObject may go down to no replica while nothing is to be done",
+            stricter="less",
         ),
     ),
 )

@@ -39,7 +39,11 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     needs_inventory=True,
-    parameters=(Parameter("minimum", "integer", 2, "the least number of replicas", minimum=1),),
+    parameters=(
+        Parameter(
+            "minimum", "integer", 2, "the least number of replicas", minimum=1, stricter="more"
+        ),
+    ),
 )
 
 

@@ -54,12 +54,14 @@ RULE = Rule(
             "strings",
             ("app.kubernetes.io/component=websocket",),
             "labels of Services or their pods, as key or key=value, that say that they serve WebSockets",
+            stricter="more",
         ),
         Parameter(
             "ports",
             "strings",
             ("ws", "wss", "websocket", "websockets"),
             "names of ports that say so, alone or as a word between hyphens",
+            stricter="more",
         ),
     ),
 )

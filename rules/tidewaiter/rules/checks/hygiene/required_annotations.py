@@ -40,6 +40,7 @@ RULE = Rule(
             "strings",
             (),
             "the keys of the annotations that have to be there; without any the rule is off",
+            stricter="more",
         ),
         Parameter(
             "kinds",
@@ -47,6 +48,7 @@ RULE = Rule(
             (),
             "kinds that need them beside workloads, as Kind or Kind.group, such as Service or "
             "Ingress.networking.k8s.io, or * for every object",
+            stricter="more",
         ),
     ),
 )

@@ -42,6 +42,7 @@ RULE = Rule(
             "strings",
             ("app.kubernetes.io/name",),
             "the keys of the labels that have to be there",
+            stricter="more",
         ),
         Parameter(
             "kinds",
@@ -49,6 +50,7 @@ RULE = Rule(
             (),
             "kinds that need them beside workloads, as Kind or Kind.group, such as Service or "
             "Ingress.networking.k8s.io, or * for every object",
+            stricter="more",
         ),
     ),
 )

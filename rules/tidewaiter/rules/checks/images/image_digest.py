@@ -46,6 +46,7 @@ RULE = Rule(
             "strings",
             (),
             "globs of images, registry and path without tag, that may go by tag",
+            stricter="less",
         ),
     ),
     cel=(

@@ -50,6 +50,7 @@ RULE = Rule(
             (),
             "globs of registry and path, as registry.example.com, ghcr.io/shop or docker.io/library/*; "
             "each also allows what is below it",
+            stricter="fewer",
         ),
     ),
 )

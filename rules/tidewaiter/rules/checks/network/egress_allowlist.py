@@ -55,6 +55,7 @@ RULE = Rule(
             "strings",
             (),
             "blocks of addresses that marked workloads may reach; the rule is off without any",
+            stricter="fewer",
         ),
         Parameter(
             "selector",

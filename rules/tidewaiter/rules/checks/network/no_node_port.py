@@ -39,7 +39,11 @@ RULE = Rule(
     applies_to=("Service",),
     parameters=(
         Parameter(
-            "allowed", "strings", (), "globs of Services, namespace/name, that may have node ports"
+            "allowed",
+            "strings",
+            (),
+            "globs of Services, namespace/name, that may have node ports",
+            stricter="less",
         ),
     ),
     cel=(

@@ -58,6 +58,7 @@ RULE = Rule(
             "strings",
             (),
             "revisions that are allowed although they move, such as branches of environments",
+            stricter="less",
         ),
     ),
 )

@@ -49,12 +49,14 @@ RULE = Rule(
             "strings",
             ("OTEL_",),
             "beginnings of the names of variables that configure tracing",
+            stricter="less",
         ),
         Parameter(
             "annotations",
             "strings",
             ("instrumentation.opentelemetry.io/inject-", "sidecar.opentelemetry.io/inject"),
             "beginnings of the names of annotations that have tracing injected",
+            stricter="less",
         ),
     ),
 )

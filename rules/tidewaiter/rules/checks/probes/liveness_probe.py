@@ -39,7 +39,13 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     parameters=(
-        Parameter("sidecars", "boolean", False, "whether sidecar containers need one as well"),
+        Parameter(
+            "sidecars",
+            "boolean",
+            False,
+            "whether sidecar containers need one as well",
+            stricter="more",
+        ),
     ),
 )
 

@@ -51,6 +51,7 @@ RULE = Rule(
             10,
             "the fewest seconds of failure after which a pod may count as not ready",
             minimum=1,
+            stricter="more",
         ),
         Parameter(
             "readinessMaximum",
@@ -58,6 +59,7 @@ RULE = Rule(
             120,
             "the most seconds of failure until a pod counts as not ready",
             minimum=1,
+            stricter="less",
         ),
         Parameter(
             "livenessMinimum",
@@ -65,6 +67,7 @@ RULE = Rule(
             10,
             "the fewest seconds of failure after which a container may be killed",
             minimum=1,
+            stricter="more",
         ),
         Parameter(
             "livenessMaximum",
@@ -72,6 +75,7 @@ RULE = Rule(
             300,
             "the most seconds of failure until a container is killed",
             minimum=1,
+            stricter="less",
         ),
         Parameter(
             "startupMaximum",
@@ -79,6 +83,7 @@ RULE = Rule(
             1800,
             "the most seconds that a container may take to start",
             minimum=1,
+            stricter="less",
         ),
     ),
     tags=("anti-pattern",),

@@ -51,6 +51,7 @@ RULE = Rule(
             60,
             "the time to start that a liveness probe must leave where there is no startup probe",
             minimum=1,
+            stricter="more",
         ),
     ),
 )

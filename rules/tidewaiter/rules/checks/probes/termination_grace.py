@@ -48,6 +48,7 @@ RULE = Rule(
             DEFAULT_GRACE_SECONDS,
             "the shortest grace period in seconds",
             minimum=1,
+            stricter="more",
         ),
     ),
     tags=("anti-pattern",),

@@ -50,6 +50,7 @@ RULE = Rule(
             2,
             "how many times its memory request a container may have for its limit",
             minimum=1,
+            stricter="less",
         ),
     ),
 )

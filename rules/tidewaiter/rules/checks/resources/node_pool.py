@@ -42,6 +42,7 @@ RULE = Rule(
             "strings",
             (),
             "globs of the names of node pools, as api, batch or ws-*; without one the rule is off",
+            stricter="fewer",
         ),
         Parameter(
             "labels",

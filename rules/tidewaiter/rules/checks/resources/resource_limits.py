@@ -46,6 +46,7 @@ RULE = Rule(
             "required",
             "whether a cpu limit has to be there beside that of memory",
             choices=("required", "optional"),
+            stricter="less",
         ),
     ),
     cel=(

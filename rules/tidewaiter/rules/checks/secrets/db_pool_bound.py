@@ -67,6 +67,7 @@ RULE = Rule(
             "strings",
             (),
             "globs of the names of further variables that bound a pool, as ORDERS_DB_SLOTS",
+            stricter="less",
         ),
     ),
     tags=("anti-pattern",),

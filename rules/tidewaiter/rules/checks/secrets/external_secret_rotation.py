@@ -67,6 +67,7 @@ RULE = Rule(
             "strings",
             ("ClusterSecretStore", "SecretStore"),
             "kinds of stores that an ExternalSecret may read",
+            stricter="less",
         ),
     ),
 )

@@ -46,6 +46,7 @@ RULE = Rule(
             "strings",
             (),
             "globs of Secrets, as namespace/name, that may be given by variables",
+            stricter="less",
         ),
     ),
     tags=("anti-pattern",),

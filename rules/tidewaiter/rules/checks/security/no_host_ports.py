@@ -38,7 +38,9 @@ RULE = Rule(
     ),
     applies_to=(WORKLOAD,),
     parameters=(
-        Parameter("allowed", "integers", (), "ports of the node that containers may take"),
+        Parameter(
+            "allowed", "integers", (), "ports of the node that containers may take", stricter="less"
+        ),
     ),
 )
 

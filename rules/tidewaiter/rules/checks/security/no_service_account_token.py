@@ -49,6 +49,7 @@ RULE = Rule(
             "strings",
             (),
             "globs of ServiceAccounts, as namespace/name, whose pods may have a token",
+            stricter="less",
         ),
     ),
 )

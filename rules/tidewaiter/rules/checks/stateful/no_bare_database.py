@@ -65,6 +65,7 @@ RULE = Rule(
                 "valkey-cluster",
             ),
             "databases, by the last part of the image's name (`redis` for `docker.io/bitnami/redis`)",
+            stricter="more",
         ),
     ),
 )
