@@ -18,8 +18,11 @@ KIND = re.compile(r"[A-Z][A-Za-z]+\.[a-z0-9-]+(\.[a-z0-9-]+)+")
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent / "rules"))
 
+import yaml  # noqa: E402
+
 from tidewaiter.rules.kept_fields import is_followed  # noqa: E402
 from tidewaiter.rules.manifest.api_resource import is_builtin_group, plural_of  # noqa: E402
+from tidewaiter.rules.policy.definition import definitions  # noqa: E402
 
 HEADER = "# Made by deploy/generate.py: what rules ask of other objects.\n"
 BUILTIN = {
@@ -66,7 +69,8 @@ def custom_kinds() -> dict[str, set[str]]:
             if not isinstance(value, str) or not KIND.fullmatch(value) or not is_followed(value):
                 continue
             kind, _, group = value.partition(".")
-            if not is_builtin_group(group):
+            # Its own it may read without custom resources too (access.yaml).
+            if not is_builtin_group(group) and group != "tidewaiter.dev":
                 found.setdefault(group, set()).add(plural_of(kind))
     return found
 
@@ -83,7 +87,13 @@ def rules_text(by_group: Mapping[str, Iterable[str]]) -> str:
 
 def generated() -> dict[Path, str]:
     """Return each generated file and its text."""
+    crds = {
+        folder / f"{definition['spec']['names']['plural']}.yaml": _definition_text(definition)
+        for definition in definitions()
+        for folder in (ROOT / "crds", ROOT / "chart" / "crds")
+    }
     return {
+        **crds,
         ROOT / "chart" / "files" / "builtin-rules.yaml": HEADER + rules_text(BUILTIN),
         ROOT / "chart" / "files" / "custom-rules.yaml": HEADER + rules_text(custom_kinds()),
         ROOT / "chart" / "files" / "alerts.yaml": (
@@ -97,6 +107,12 @@ def generated() -> dict[Path, str]:
         + "---\n"
         + _role("tidewaiter-custom-resources", rules_text(custom_kinds())),
     }
+
+
+def _definition_text(definition: dict[str, object]) -> str:
+    """Return a definition in YAML."""
+    text = yaml.safe_dump(definition, sort_keys=False, width=110)
+    return f"# Made by deploy/generate.py from the schema of the policy file.\n{text}"
 
 
 def _role(name: str, rules: str) -> str:

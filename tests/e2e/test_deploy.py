@@ -31,6 +31,20 @@ kind: Policy
 omitStages: [RequestReceived]
 rules: [{level: Metadata}]
 """
+POLICIES: tuple[dict[str, Any], ...] = (
+    {
+        "apiVersion": "tidewaiter.dev/v1",
+        "kind": "ClusterPolicy",
+        "metadata": {"name": "general"},
+        "spec": {},
+    },
+    {
+        "apiVersion": "tidewaiter.dev/v1",
+        "kind": "Policy",
+        "metadata": {"name": "narrow", "namespace": "shop"},
+        "spec": {},
+    },
+)
 ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "PriorityClass")
 
 
@@ -171,6 +185,7 @@ def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
     }
     for each in (namespace, role, pod):
         admin.apply(each)
+    until(lambda: applies(api_server, POLICIES))
     rights = granted(objects)
     with (tmp_path / "log").open("wb") as output:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=output)
@@ -194,7 +209,8 @@ def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
             for each in requests_of(log, ACCOUNT):
                 target, code = each.get("objectRef", {}), each["responseStatus"]["code"]
                 if target.get("resource") and code < 400:
-                    right = target.get("apiGroup", ""), target["resource"]
+                    part = f"/{target['subresource']}" if "subresource" in target else ""
+                    right = target.get("apiGroup", ""), target["resource"] + part
                     found.add((*right, each["verb"]))
                     # Apply asks for the right to create where there is nothing yet.
                     if code == 201:
@@ -216,6 +232,16 @@ def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
         process.send_signal(signal.SIGTERM)
         process.wait(30)
         clear(api_server, objects)
+
+
+def applies(api_server: ApiServer, objects: tuple[dict[str, Any], ...]) -> bool:
+    """Apply objects whose definitions have just come; tell whether they are served yet."""
+    try:
+        for each in objects:
+            api_server.admin.apply(each)
+    except (Refused, KeyError):
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -74,6 +74,7 @@ class PolicyWatch:
         self._objects: Sequence[Object] = ()
         self._in_force: Mapping[Place, Object] = {}
         self._takes_objects = False
+        self._file_is_wrong = False
         self._turn = asyncio.Lock()
         self.verdicts: Mapping[Place, Verdict] = {}
         """What came of each object of the cluster."""
@@ -108,13 +109,15 @@ class PolicyWatch:
             joined, policy = await asyncio.to_thread(self._joined, file, objects)
             loaded = self._adopted(file, objects, joined, policy)
         except TidewaiterError as error:
+            self._file_is_wrong |= reads
             self._stays(str(error))
             return False
         except Exception as error:  # noqa: BLE001 - a defect in reading must not end the one policy that holds
+            self._file_is_wrong |= reads
             self._stays(f"it cannot be used: {type(error).__name__}")
             return False
-        if reads:
-            self.mistake = ""
+        if reads or not self._file_is_wrong:
+            self._file_is_wrong, self.mistake = False, ""
         changed = loaded.hash != self.current.hash
         if reads or changed:
             self._metrics.policy_reloads.labels("success").inc()
@@ -134,7 +137,7 @@ class PolicyWatch:
     def _show(self) -> None:
         loaded = self.current
         self._metrics.show_policy(loaded.name, loaded.hash, time.time())
-        self._metrics.policy_valid.set(1)
+        self._metrics.policy_valid.set(not self.mistake)
         where = self._path or "no policy file, the default policy"
         logger.info("policy %s (%s) is in force: %s", loaded.name, loaded.hash, where)
 

@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 GROUP, VERSION = "tidewaiter.dev", "v1"
 _OPEN: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 _ENDLESS = "Authority"
-_DEEPEST = 2
+_DEEPEST = 1
 """Combinations of authorities that are written out, one within the other."""
 _KEPT = (
     "description",
