@@ -213,9 +213,11 @@ def test_the_api_server_refuses_what_is_no_policy(
 def test_the_definition_of_policy_has_no_room_for_what_does_not_narrow(
     defined: ApiServer, shop: str, key: str
 ) -> None:
-    spec = {"pin": {}}.get(key, [])
+    empty: Object = {key: {} if key == "pin" else []}
+    if key == "images":
+        empty = {key: [{"match": ["*"], "authorities": {"static": "pass"}}]}
     with pytest.raises(Refused, match=f"{key} is for a ClusterPolicy"):
-        defined.admin.create(policy({key: spec or {} if key == "pin" else []}, "p", shop))
+        defined.admin.create(policy(empty, "p", shop))
 
 
 def test_the_webhook_refuses_a_policy_with_a_mistake_and_names_its_field(
