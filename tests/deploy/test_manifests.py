@@ -188,3 +188,9 @@ def test_the_scan_in_parts_is_an_indexed_job_that_passes_our_own_production_prof
     main(["lint", str(rendered), "--profile=production", "--format=json"])
     found = json.loads(capsys.readouterr().out)["findings"]
     assert [each for each in found if each["resource"]["name"].startswith("tidewaiter-scan")] == []
+
+
+def test_the_page_is_switched_on_alike_and_off_by_default(tmp_path: Path) -> None:
+    chart = with_read_policy(of_chart("default-values.yaml", settings=("ui.enabled=true",)))
+    assert chart == with_read_policy(overlay_with(tmp_path, "ui"))
+    assert "tokenreviews" not in json.dumps(list(of_overlay("audit-only").values()))

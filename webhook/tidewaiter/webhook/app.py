@@ -101,6 +101,11 @@ def _rest(serving: Serving, reviews: Reviews) -> FastAPI:
         serving.measure(reviews.in_flight)
         return Response(serving.metrics.page(), media_type=_METRICS_TYPE)
 
+    if serving.ui is not None:
+        from tidewaiter.webhook.ui.routes import add_routes
+
+        add_routes(app, serving, serving.ui)
+
     @app.exception_handler(HTTPException)
     async def refuse(_: Request, refused: HTTPException) -> JSONResponse:
         """Answer another path or method in the form of the other refusals."""

@@ -47,13 +47,19 @@ _ENDING = 5.0
 
 @record
 class Outcome:
-    """What came of an audit. `findings` counts by rule, and severity or status; `reports` is None where none can be."""
+    """What came of an audit.
+
+    `findings` counts by rule, and severity or status; `reports` is None where none can be. `namespaces` are the worst
+    first, with the number of errors, warnings, infos and unknown answers.
+    """
 
     seconds: float
     objects: int
     findings: dict[tuple[str, str], int]
     reports: dict[str, int] | None
     errors: tuple[str, ...]
+    namespaces: tuple[tuple[str, int, int, int, int], ...] = ()
+    ended: float = 0.0
 
 
 class BackgroundAudit:
@@ -75,6 +81,8 @@ class BackgroundAudit:
         self._metrics = metrics
         self._kubeconfig = kubeconfig
         self._told_of_reports = False
+        self.latest: Outcome | None = None
+        """The last audit that got through, by this replica."""
 
     async def run(self) -> None:
         """Audit until cancelled, and let go of the Lease then."""
@@ -123,6 +131,7 @@ class BackgroundAudit:
         metrics.background_audits.labels("incomplete" if outcome.errors else "complete").inc()
         metrics.background_audit_seconds.set(outcome.seconds)
         if outcome.objects:
+            self.latest = outcome
             metrics.background_audit_objects.set(outcome.objects)
             metrics.background_audit_findings.clear()
             for (rule, severity), count in outcome.findings.items():
@@ -199,4 +208,6 @@ def _outcome(answer: bytes, code: int | None) -> Outcome:
         {(rule, severity): count for rule, severity, count in told.get("findings", ())},
         told.get("reports"),
         tuple(told["errors"]),
+        tuple((name, *counts) for name, *counts in told.get("namespaces", ())),
+        time.time(),
     )

@@ -87,6 +87,7 @@ async def _run(settings: Settings) -> None:
     from tidewaiter.webhook.server import Server
     from tidewaiter.webhook.serving import Serving
     from tidewaiter.webhook.traces import tracer_from_environment
+    from tidewaiter.webhook.ui import open_ui
 
     metrics = Metrics()
     renewal = await begin_renewal(settings) if settings.own_secret else None
@@ -102,8 +103,18 @@ async def _run(settings: Settings) -> None:
     images = Images(settings)
     audit = open_background_audit(settings, lambda: policy.current.policy.plain, metrics)
     objects = open_policy_objects(settings, policy, metrics)
+    ui = open_ui(settings)
     serving = Serving(
-        settings, metrics, policy.source, policy, audit_log, tracer, images, audit, objects
+        settings,
+        metrics,
+        policy.source,
+        policy,
+        audit_log,
+        tracer,
+        images,
+        audit,
+        objects,
+        ui,
     )
     if certificates is None:
         logger.warning("plain HTTP: the API server speaks to webhooks by TLS only")
@@ -111,6 +122,8 @@ async def _run(settings: Settings) -> None:
         await Server(serving, Application(serving), certificates, renewal).run()
     finally:
         await images.aclose()
+        if ui is not None:
+            await ui.viewers.close()
         audit_log.close()
         if renewal is not None:
             await renewal.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.policy_watch import LoadedPolicy, PolicyWatch
     from tidewaiter.webhook.settings import Settings
     from tidewaiter.webhook.traces import Tracer
+    from tidewaiter.webhook.ui import Ui
 
 _DAY = 86_400
 _TOLD_EVERY = 60.0
@@ -39,6 +40,7 @@ class Serving:
         images: Images,
         background_audit: BackgroundAudit | None = None,
         policy_objects: PolicyObjects | None = None,
+        ui: Ui | None = None,
     ) -> None:
         """Hold the parts."""
         self.settings = settings
@@ -50,6 +52,7 @@ class Serving:
         self.images = images
         self.background_audit = background_audit
         self.policy_objects = policy_objects
+        self.ui = ui
         self.draining = False
         self._told: dict[str, float] = {}
         self._day = -1
@@ -78,6 +81,8 @@ class Serving:
         trace_id = trace_of(parent)
         if self.tracer is not None:
             trace_id = self.tracer.record(gate, decision, loaded.hash, seconds, parent) or trace_id
+        if self.ui is not None:
+            self.ui.activity.note(gate, decision)
         self.audit_log.write(gate, decision, loaded.hash, seconds, trace_id)
 
     def _tell_crash(self, rule: str, decision: Decision) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
 CLUSTER, NONE = "cluster", "none"
+OFF = "off"
 """Values of `--inventory` that are no file."""
 STDOUT = "-"
 LOG_FORMATS = ("text", "json")
@@ -66,6 +67,8 @@ class Settings:
     drain_grace: float = 5.0
     drain_timeout: float = 30.0
     reload_interval: float = 2.0
+    ui: str = OFF
+    """`cluster`: a page for those whom the API server lets look."""
     log_format: str = "text"
     log_level: str = "info"
 
@@ -219,6 +222,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="2s",
         help="how often policy and certificate files are looked at (default: %(default)s)",
     )
+    add(
+        "--ui",
+        choices=(OFF, CLUSTER),
+        default=default.ui,
+        help="a read-only page at /ui, for those whom the cluster permits it (default: %(default)s)",
+    )
     add("--log-format", choices=LOG_FORMATS, default="text", help="of stderr (default: text)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="of stderr (default: info)")
 
@@ -283,6 +292,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         drain_grace=_seconds("--drain-grace", arguments.drain_grace),
         drain_timeout=_seconds("--drain-timeout", arguments.drain_timeout),
         reload_interval=_seconds("--reload-interval", arguments.reload_interval, least=0.05),
+        ui=arguments.ui,
         log_format=arguments.log_format,
         log_level=arguments.log_level,
     )

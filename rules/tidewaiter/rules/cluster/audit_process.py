@@ -23,7 +23,7 @@ from tidewaiter.rules.cluster.permissions import listable
 from tidewaiter.rules.cluster.reports import Written, serves_reports, write_reports
 from tidewaiter.rules.cluster.scan import SELDOM, policy_for, scan
 from tidewaiter.rules.errors import ClusterError, TidewaiterError
-from tidewaiter.rules.finding import VIOLATION
+from tidewaiter.rules.finding import UNKNOWN, VIOLATION
 
 if TYPE_CHECKING:
     from tidewaiter.rules.cluster.client import Client
@@ -92,7 +92,12 @@ async def _run(job: dict[str, Any]) -> dict[str, Any]:
                 "unchanged": written.unchanged,
                 "removed": written.removed,
             }
-        return {**outcome, "errors": errors, "findings": _counted(found)}
+        return {
+            **outcome,
+            "errors": errors,
+            "findings": _counted(found),
+            "namespaces": _by_namespace(found),
+        }
 
 
 def _image_answers(client: Client, policy: Policy) -> FindOut | None:
@@ -115,6 +120,25 @@ def _counted(found: Scan) -> list[tuple[str, str, int]]:
         for each in found.all_findings()
     )
     return [(*key, count) for key, count in sorted(tally.items())]
+
+
+def _by_namespace(found: Scan) -> list[tuple[str | int, ...]]:
+    """Return each namespace with its errors, warnings, infos and unknown answers, the worst first."""
+    tally: dict[str, Counter[str]] = {}
+    if "Namespace" not in found.inventory.unreadable:
+        tally = {each.name: Counter() for each in found.inventory.of_kind("Namespace")}
+    for subject in found.subjects:
+        resource = subject.resource
+        place = resource.name if resource.kind_id == "Namespace" else resource.namespace
+        if place is not None:
+            counts = tally.setdefault(place, Counter())
+            counts.update(
+                each.severity if each.status == VIOLATION else each.status
+                for each in subject.findings
+            )
+    kinds = ("error", "warning", "info", UNKNOWN)
+    rows = [([-counts[each] for each in kinds], name) for name, counts in tally.items()]
+    return [(name, *(-count for count in counts)) for counts, name in sorted(rows)]
 
 
 if __name__ == "__main__":
