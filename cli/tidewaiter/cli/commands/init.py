@@ -257,6 +257,7 @@ def _add(
 
 def _workflow_with_tidewaiter() -> str:
     """Return the workflow that calls tidewaiter, or ""."""
+    from tidewaiter.cli.first_contact.pipeline import calls_tidewaiter
     from tidewaiter.rules.errors import InputError
     from tidewaiter.rules.loading.sources import read_file
 
@@ -264,7 +265,7 @@ def _workflow_with_tidewaiter() -> str:
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         path = f"{folder}/{name}"
         try:
-            if name.endswith((".yml", ".yaml")) and b"tidewaiter" in read_file(path):
+            if name.endswith((".yml", ".yaml")) and calls_tidewaiter(read_file(path)):
                 return path
         except InputError:
             continue

@@ -61,7 +61,12 @@ tidewaiter:
 def has_gitlab_job(content: bytes) -> bool:
     """Tell whether GitLab's file calls tidewaiter already. Raises CannotAdd."""
     _gitlab(content)
-    return b"tidewaiter" in content
+    return calls_tidewaiter(content)
+
+
+def calls_tidewaiter(content: bytes) -> bool:
+    """Tell whether a pipeline's file lints by tidewaiter, as a command or as an action."""
+    return b"tidewaiter lint" in content or b"/tidewaiter@" in content
 
 
 def with_gitlab_job(content: bytes, source: Origin, path: str, extras: tuple[str, ...]) -> bytes:

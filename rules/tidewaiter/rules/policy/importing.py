@@ -50,11 +50,16 @@ def import_policy(content: bytes, path: str) -> tuple[str, list[Imported]]:
     Raises InputError where the file cannot be read, or is of no tool that is known.
     """
     loaded = load_documents(content, path)
-    if loaded.errors:
-        raise loaded.errors[0]
+    values = [document.value for document in loaded.documents]
+    if loaded.errors or not any(isinstance(value, dict) for value in values):
+        if b"kube-score score" not in content:
+            if loaded.errors:
+                raise loaded.errors[0]
+        else:  # a script: its lines are what counts
+            values = [{"script": content.decode("utf-8", "replace")}]
     found: list[Imported] = []
     others = 0
-    for value in _objects([document.value for document in loaded.documents]):
+    for value in _objects(values):
         importer = next((each for each in importers() if each.reads(value)), None)
         if importer is None:
             others += 1
@@ -93,7 +98,10 @@ def _text(found: Sequence[Imported], file: str) -> str:
     for part in found:
         for key, value in part.spec.items():
             if isinstance(value, list):
-                spec[key] = [*spec.get(key, []), *value]
+                rows = spec.get(key, [])
+                spec[key] = [*rows, *(row for row in value if row not in rows)]
+            elif not isinstance(value, dict):
+                spec[key] = value
             else:
                 spec[key] = {**spec.get(key, {}), **value}
     lines = [f"# Imported from {_line(file)} by tidewaiter policy import."]
