@@ -232,6 +232,8 @@ def test_fix_all_makes_every_safe_fix_at_once(tmp_path: Path) -> None:
             assert {ESCALATION, "drop-all-capabilities"} <= set(by_rule(found))
             assert not {ESCALATION, "drop-all-capabilities"} & set(left)
             assert "# the only one" in mended
+            # Nothing is left for a second time.
+            assert await one.actions("pod.yaml", everything, ["source.fixAll.tidewaiter"]) == []
 
     run(session())
 

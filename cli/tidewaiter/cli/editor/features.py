@@ -199,7 +199,7 @@ async def _actions(server: Server, params: types.CodeActionParams) -> list[types
             add(title, types.CodeActionKind.QuickFix, new, [finding], best=False)
     safe = [each for each in document.findings if each.fix is not None and each.fix[0]]
     if safe and _is_wanted(FIX_ALL, only):
-        new = await root.fixed(document, [each.fix for each in safe if each.fix is not None])
+        new = await root.fixed(document, [])
         add("Make all safe fixes of tidewaiter", FIX_ALL, new, (), best=False)
     return actions if document.number == number else None
 

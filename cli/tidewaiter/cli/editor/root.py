@@ -131,7 +131,7 @@ class Root:
         return document if document is not None and document.judged == document.number else None
 
     async def fixed(self, document: Document, fixes: Sequence[PlainFix]) -> str:
-        """Return a document's text with fixes."""
+        """Return a document's text with these fixes, or with every safe one where none is named."""
         return await self._text(document, FIX, list(fixes))
 
     async def silenced(self, document: Document, rule: str, line: int) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import marshal
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from tidewaiter.cli.editor.analysis import Folder, Options
-from tidewaiter.cli.editor.edits import fixed, silenced
+from tidewaiter.cli.editor.edits import SECONDS, fixed, silenced
 from tidewaiter.cli.surroundings import today
 from tidewaiter.rules.record import fields_of
 
@@ -82,10 +83,31 @@ def _answer(folder: Folder, request: tuple[Any, ...]) -> tuple[Any, ...]:
     path, *rest = rest
     before = folder.texts.get(path, b"")
     if kind == FIX:
-        return "text", before if folder.is_untouchable(path) else fixed(before, rest[0])
+        if folder.is_untouchable(path):
+            return "text", before
+        return "text", fixed(before, rest[0]) if rest[0] else _all_fixed(folder, path)
     if path.endswith(".json"):
         return "text", before  # what reads it elsewhere takes no comment
     return "text", silenced(before, *rest)
+
+
+def _all_fixed(folder: Folder, path: str) -> bytes:
+    """Return a document with every safe fix; one may make another possible, so that it is judged again after each round."""
+    before = folder.texts.get(path)
+    if before is None:
+        return b""  # closed meanwhile
+    until = time.monotonic() + SECONDS
+    try:
+        while time.monotonic() < until:
+            found = folder.judge(list(folder.texts), today()).findings.get(path, ())
+            fixes = [each.fix for each in found if each.fix is not None and each.fix[0]]
+            text = folder.texts.get(path, b"")
+            folder.texts[path] = fixed(text, fixes)
+            if folder.texts[path] == text:
+                break
+        return folder.texts[path]
+    finally:
+        folder.texts[path] = before
 
 
 def _next(stream: BinaryIO) -> bytes | None:
