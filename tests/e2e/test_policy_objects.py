@@ -16,6 +16,7 @@ from tests.e2e.binaries import binaries
 from tests.e2e.client import Refused
 from tests.e2e.conftest import built
 from tests.webhook.running import PRIVILEGED, Webhook, config_map, running, until
+from tidewaiter.cli.main import main
 from tidewaiter.rules.policy.definition import definitions
 
 if TYPE_CHECKING:
@@ -350,3 +351,23 @@ def test_it_can_be_switched_off(defined: ApiServer, shop: str, tmp_path: Path) -
     defined.admin.create(policy({"profile": "pss-restricted"}))
     with following(defined, tmp_path, "--policy-objects", "never") as webhook:
         assert not denies(webhook, shop)
+
+
+def test_policy_diff_compares_a_file_with_the_cluster(
+    defined: ApiServer, shop: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    defined.admin.create(policy({"profile": "pss-restricted"}))
+    defined.admin.create(policy({"profile": "all"}, "narrow", shop))
+    file = tmp_path / "tidewaiter.yaml"
+    file.write_text(LAX.replace("pss-baseline", "pss-restricted"))
+    command = ["policy", "diff", "cluster", str(file), "--kubeconfig", str(defined.kubeconfig)]
+    assert main(command) == 1
+    told = capfdbinary.readouterr().out.decode()
+    assert told.startswith("- overrides: ")
+    assert shop in told
+    assert told.count("\n") == 1
+    defined.admin.delete(policy({}, "narrow", shop))
+    assert main(command) == 0
+    defined.admin.create(policy({"exemptions": [], "rules": {"pbd": {}}}, "wrong"))
+    assert main(command) == 2
+    assert b"ClusterPolicy wrong is not accepted: /spec/rules/pbd" in capfdbinary.readouterr().err

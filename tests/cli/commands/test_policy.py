@@ -167,7 +167,7 @@ def test_show_prints_no_control_characters_of_a_manifest(
         (["chek"], "there is no action 'chek'; did you mean 'check'?"),
         (
             ["xyzzy"],
-            "there is no action 'xyzzy'; there are check, show, export, import, test, schema",
+            "there is no action 'xyzzy'; there are check, show, export, import, test, diff, schema",
         ),
         (["show", "--nmae", "x"], "there is no option '--nmae'; did you mean '--name'?"),
         (["check", "--name"], "there is no option '--name'; see `tidewaiter policy check --help`"),

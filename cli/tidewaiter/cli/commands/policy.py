@@ -33,7 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--kind", help="only objects of this kind")
     show.add_argument("--name", help="only objects of this name")
     show.add_argument("--namespace", help="only objects of this namespace")
-    show.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
+    show.add_argument(
+        "--policy",
+        metavar="FILE|cluster",
+        help="default: tidewaiter.yaml here or above; cluster: what its objects say",
+    )
     show.add_argument("--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`")
     show.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     show.add_argument("--all", action="store_true", help="also the rules that are switched off")
@@ -66,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     test.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
     test.add_argument("--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`")
     test.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
+    diff = actions.add_parser(
+        "diff", help="show what another policy changes, of files or a cluster", allow_abbrev=False
+    )
+    from tidewaiter.cli.commands import policy_diff
+
+    policy_diff.configure(diff)
     actions.add_parser("schema", help="print the JSON Schema of policy files", allow_abbrev=False)
 
 
@@ -75,6 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
         return _schema()
     if arguments.action == "import":
         return _import(arguments)
+    if arguments.action == "diff":
+        from tidewaiter.cli.commands import policy_diff
+
+        code, lines = policy_diff.run(arguments)
+        _print(lines)
+        return code
     if arguments.action == "export":
         return _export(arguments)
     if arguments.action == "test":
@@ -196,7 +212,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.rules.policy.explain import effective_policy
 
-    policy = Policy(_policy(arguments))
+    policy = Policy(_policy(arguments, may_be_cluster=True))
     resources: list[Resource | None] = list(_resources(arguments, policy)) or [None]
     today, by_option = _today(), bool(arguments.profile)
     shown = [
@@ -232,13 +248,19 @@ def _today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def _policy(arguments: argparse.Namespace) -> PlainPolicy:
+def _policy(arguments: argparse.Namespace, *, may_be_cluster: bool = False) -> PlainPolicy:
     from tidewaiter.rules.policy.discovery import find_policy
     from tidewaiter.rules.policy.file import load_policy
     from tidewaiter.rules.policy.options import with_options
 
     path = arguments.policy or find_policy(os.getcwd())
-    plain: PlainPolicy = load_policy(path) if path else {}
+    plain: PlainPolicy
+    if may_be_cluster and path == "cluster" and not os.path.exists(path):
+        from tidewaiter.cli.commands.policy_diff import policy_of_cluster
+
+        plain = policy_of_cluster(None, None, None)[0]
+    else:
+        plain = load_policy(path) if path else {}
     return with_options(
         plain, profiles=arguments.profile, kubernetes_version=arguments.kubernetes_version
     )
