@@ -27,7 +27,7 @@ nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1rem;list-style:none;padding:0}
 table{border-collapse:collapse;width:100%}
 caption{text-align:left;padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-thead th{white-space:nowrap}td.number,th.number{text-align:right;overflow-wrap:normal}
+thead th{white-space:nowrap}td.number{font-variant-numeric:tabular-nums;white-space:nowrap}
 td.long{min-width:12rem}
 .bad{color:var(--bad);font-weight:600}.good{color:var(--good);font-weight:600}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
