@@ -1,0 +1,2 @@
+# The workflows of this repository speak of tidewaiter too.
+rm -rf .github
