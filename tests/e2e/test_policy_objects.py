@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
 
 from tests.e2e.api_server import ApiServer, running_api_server
 from tests.e2e.binaries import binaries
@@ -18,6 +19,7 @@ from tests.e2e.conftest import built
 from tests.webhook.running import PRIVILEGED, Webhook, config_map, running, until
 from tidewaiter.cli.main import main
 from tidewaiter.rules.policy.definition import definitions
+from tidewaiter.rules.policy.model import PolicySpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -371,3 +373,54 @@ def test_policy_diff_compares_a_file_with_the_cluster(
     defined.admin.create(policy({"exemptions": [], "rules": {"pbd": {}}}, "wrong"))
     assert main(command) == 2
     assert b"ClusterPolicy wrong is not accepted: /spec/rules/pbd" in capfdbinary.readouterr().err
+
+
+SPECS: tuple[Object, ...] = (
+    {},
+    {"profile": "all"},
+    {"profile": ["all", "recommended"]},
+    {"profile": ""},
+    {"profile": True},
+    {"profile": {"a": 1}},
+    {"profile": ["none"]},
+    {"failOn": "never", "kubernetesVersion": "1.34"},
+    {"kubernetesVersion": 1.34},
+    {"rules": {"pdb": {"enabled": "yes"}}},
+    {"rules": {"pdb": {"parameters": {"any": [1]}, "mode": "warn"}}},
+    {"rules": []},
+    {"overrides": [{}]},
+    {"overrides": [{"match": {"namespaces": []}}]},
+    {"overrides": [{"match": {"labels": {"a": "b"}}, "profile": ["pss-baseline"]}]},
+    {"exemptions": [{"match": {}, "rules": ["pdb"]}]},
+    {"exemptions": [{"match": {"images": ["*"]}, "rules": ["pdb"], "reason": "x", "expires": "2027-02-30"}]},
+    {"exemptions": [{"match": {}, "rules": ["pdb"], "reason": "x", "expires": "2027-02-28"}]},
+    {"admission": {"ratchet": True, "exempt": {"builtIn": False, "groups": ["a"]}}},
+    {"admission": {"exempt": {"groups": [""]}}},
+    {"workloads": [{"apiVersion": "a/v1", "kind": "A", "podSpec": "/spec"}]},
+    {"workloads": [{"apiVersion": "a/b/v1", "kind": "A", "podSpec": "/spec"}]},
+    {"customRules": [{"name": "a", "expression": "true", "params": {"x": [1, "a"]}}]},
+    {"customRules": [{"name": "A", "expression": "true"}]},
+    {"images": []},
+    {"images": [{"match": ["*"], "authorities": {"static": "pass", "key": {"data": "x"}}}]},
+    {"images": [{"match": ["*"], "authorities": {"keyless": {"issuer": "a", "subject": "b"}}}]},
+    {"images": [{"match": ["*"], "authorities": {"keyless": {"issuer": "a"}}}]},
+    {"imageSettings": {"unmatched": "deny", "matching": "second"}},
+    {"pin": {"values": [{"files": ["a"], "paths": ["/image"]}]}},
+    {"unknown": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=json.dumps)
+def test_the_definition_accepts_what_the_file_does(defined: ApiServer, spec: Object) -> None:
+    try:
+        PolicySpec.model_validate(spec)
+        is_valid = True
+    except ValidationError:
+        is_valid = False
+    try:
+        found = defined.admin.create(policy(spec), fieldValidation="Strict", dryRun="All")
+        assert found["spec"] == spec  # nothing is filled in, nothing is lost
+        is_taken = True
+    except Refused:
+        is_taken = False
+    assert is_taken == is_valid
