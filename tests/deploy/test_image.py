@@ -369,13 +369,13 @@ def test_the_bases_are_pinned_anew_by_tidewaiter_pin(tmp_path: Path) -> None:
 
 
 def test_a_release_writes_its_digest_into_chart_and_kustomization(tmp_path: Path) -> None:
-    for name in ("chart", "kustomize"):
+    for name in ("chart", "crds", "kustomize"):
         shutil.copytree(ROOT / "deploy" / name, tmp_path / name)
     script = [sys.executable, str(IMAGE / "set_digest.py")]
     for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
-        done = [*script, "ghcr.io/example/tidewaiter", digest, "1.2.3", str(tmp_path)]
+        done = [*script, "registry.example.com/tidewaiter", digest, "1.2.3", str(tmp_path)]
         subprocess.run(done, check=True)
-    image = f"ghcr.io/example/tidewaiter@{digest}"
+    image = f"registry.example.com/tidewaiter@{digest}"
     for file in (tmp_path / "chart" / "ci").iterdir():
         file.unlink()
     options = ChartOptions(

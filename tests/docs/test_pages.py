@@ -44,7 +44,8 @@ def test_the_navigation_names_pages_that_are_there() -> None:
     nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     pages = [file for entry in nav for file in entry.values()]
     missing = [file for file in pages if not (ROOT / "docs" / file).exists()]
-    assert [file for file in missing if file != "rules/index.md"] == []
+    made_by_generator = {"rules/index.md", "security.md"}
+    assert set(missing) <= made_by_generator
 
 
 def test_the_rule_of_the_tutorial_finds_the_lines_that_it_marks() -> None:
