@@ -22,7 +22,7 @@ PLACES = places()
 COLUMNS, ROWS = 240, 400
 EXPECTED = [
     ("", set(COMMANDS)),
-    ("policy ", {"check", "export", "import", "schema", "show", "test"}),
+    ("policy ", {"check", "diff", "export", "import", "schema", "show", "test"}),
     ("lint --format s", {"sarif"}),
     ("lint --profile pss", {"pss-baseline", "pss-restricted"}),
     ("rules --section se", {"secrets", "security"}),
