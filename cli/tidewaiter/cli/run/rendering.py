@@ -71,6 +71,8 @@ def judge_renderings(
     complete: bool,
 ) -> list[PartAnswer]:
     """Judge each rendering with the plain manifests of the run and its inventory beside it."""
+    if not rendered.renderings:
+        return []
     beside = [*_plain_rows(rendered.files, policy), *known.rows]
     answers = []
     for rendering in rendered.renderings:

@@ -190,7 +190,6 @@ def _scenario(
         # Helm reads the chart's own values itself.
         "values": [each.text for each in values if each.file != sources.places.get("values.yaml")],
         "settings": list(options.settings),
-        "crds": True,
     }
     try:
         answer = _ask(request)

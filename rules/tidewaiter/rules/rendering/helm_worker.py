@@ -26,7 +26,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         values = _values(request)
         texts = [_rendered(folder, values, request) for folder in request["folders"]]
         with helm_python.Chart.load(request["folders"][0]) as chart:
-            definitions = chart.crds if request["crds"] else []
+            definitions = chart.crds
     except helm_python.HelmError as error:
         return {"error": str(error)}
     return {"texts": texts, "crds": [[each["filename"], each["data"]] for each in definitions]}

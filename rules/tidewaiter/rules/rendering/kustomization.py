@@ -189,6 +189,7 @@ class _Sources:
     def __init__(self, here: str) -> None:
         self._here = here
         self._read: dict[str, tuple[list[tuple[dict[str, Any], int, str]], Locator | None]] = {}
+        self._files: dict[str, tuple[str, ...]] = {}
 
     def path(self, note: object) -> str:
         """Turn a path in a note of the build, which is relative to where it ran, into one from here."""
@@ -202,6 +203,13 @@ class _Sources:
     def objects(self, path: str) -> list[tuple[dict[str, Any], int, str]]:
         """Return the objects of a file with their document and prefix; those of a patch are parts of one."""
         return self._content(path)[0]
+
+    def files_of(self, kustomization: str) -> tuple[str, ...]:
+        """Return the files that a kustomization refers to, its patches among them."""
+        if kustomization not in self._files:
+            folder, file = os.path.split(kustomization)
+            self._files[kustomization] = read_kustomization(folder, file).files
+        return self._files[kustomization]
 
     def line(self, path: str, document: int, pointer: str) -> Place:
         """Return the place of a field."""
@@ -322,8 +330,7 @@ class _Trace:
         return ""
 
     def _in_patches(self, kustomization: str, pointer: str, value: object) -> Place | None:
-        folder, file = os.path.split(kustomization)
-        for path in read_kustomization(folder, file).files:
+        for path in self._sources.files_of(kustomization):
             for row in self._sources.objects(path):
                 if row[0].get("kind") not in {self.object.get("kind"), None}:
                     continue
