@@ -151,7 +151,7 @@ def running_cluster(
     RuntimeError with the end of the log where one of them ends or is not ready in time.
     """
     authority = Authority(folder)
-    etcd_url, peer_url, port = _loopback(), _loopback(), _free_port()
+    etcd_url, peer_url, port = _loopback(), _loopback(), free_port()
     server = ApiServer(
         url=f"https://127.0.0.1:{port}",
         ca_file=authority.certificate,
@@ -257,10 +257,11 @@ def _write_kubeconfig(server: ApiServer) -> None:
 
 
 def _loopback() -> str:
-    return f"http://127.0.0.1:{_free_port()}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens at."""
     with socket.socket() as chosen:
         chosen.bind(("127.0.0.1", 0))
         port: int = chosen.getsockname()[1]

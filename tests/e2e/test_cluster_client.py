@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.api_server import Cluster, running_cluster
-from tests.e2e.binaries import GoIsMissing, binaries
+from tests.e2e.binaries import binaries
+from tests.e2e.conftest import built
 from tidewaiter.rules.cluster.client import METADATA_ONLY, Client, Refused, Unreachable, open_client
 from tidewaiter.rules.cluster.discovery import discover
 
@@ -65,10 +66,7 @@ def test_a_list_is_whole_whatever_the_size_of_its_pages(
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of this module's own, whose etcd may be told to forget."""
-    try:
-        programs = binaries()
-    except GoIsMissing as missing:
-        pytest.skip(str(missing))
+    programs = built(binaries)
     # The API server's cache remembers what etcd has forgotten, for a time.
     flags = ("--watch-cache=false",)
     with running_cluster(programs, tmp_path_factory.mktemp("compacted"), flags) as running:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.manifests import Objects, of_chart, of_overlay
-from tests.e2e.api_server import ApiServer, running_api_server
+from tests.e2e.api_server import ApiServer, free_port, running_api_server
 from tests.e2e.binaries import binaries
 from tests.e2e.client import Refused
 from tests.e2e.conftest import built
@@ -242,12 +242,3 @@ def applies(api_server: ApiServer, objects: tuple[dict[str, Any], ...]) -> bool:
     except (Refused, KeyError):
         return False
     return True
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-        return port

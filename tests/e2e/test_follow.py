@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.api_server import ApiServer, Cluster, running_cluster
-from tests.e2e.binaries import GoIsMissing, binaries
+from tests.e2e.binaries import binaries
 from tests.e2e.client import Refused
+from tests.e2e.conftest import built
 from tidewaiter.rules.cluster.access import Access, find_access
 from tidewaiter.rules.cluster.client import Client
 from tidewaiter.rules.cluster.credentials import bearer
@@ -37,10 +38,7 @@ TIDEWAITER = str(Path(sys.executable).parent / "tidewaiter")
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """An API server of this module's own, which it may end."""
-    try:
-        programs = binaries()
-    except GoIsMissing as missing:
-        pytest.skip(str(missing))
+    programs = built(binaries)
     with running_cluster(programs, tmp_path_factory.mktemp("followed")) as running:
         yield running
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from cryptography import x509
 
 from tests.e2e.admission import configuration, configured
+from tests.e2e.api_server import free_port
 from tests.e2e.client import Refused
 
 if TYPE_CHECKING:
@@ -34,13 +34,6 @@ def home(api_server: ApiServer) -> str:
 
 LIFETIME = 30
 """Seconds of an authority's life: the next is made after 20, and shown 5 later."""
-
-
-def free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-        return port
 
 
 @contextmanager

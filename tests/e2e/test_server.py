@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.api_server import Cluster, running_cluster
-from tests.e2e.binaries import GoIsMissing, binaries
+from tests.e2e.binaries import binaries
+from tests.e2e.conftest import built
 from tests.webhook.running import PRIVILEGED, running, until
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """An API server of this module's own, which it may end."""
-    try:
-        programs = binaries()
-    except GoIsMissing as missing:
-        pytest.skip(str(missing))
+    programs = built(binaries)
     with running_cluster(programs, tmp_path_factory.mktemp("server")) as running_one:
         yield running_one
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.api_server import Cluster, running_cluster
-from tests.e2e.binaries import GoIsMissing, binaries
+from tests.e2e.binaries import binaries
+from tests.e2e.conftest import built
 from tests.e2e.faults.game_day import Outcome, write
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ OUTCOMES: list[Outcome] = []
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """An API server and etcd of this folder's own."""
-    try:
-        programs = binaries()
-    except GoIsMissing as missing:
-        pytest.skip(str(missing))
+    programs = built(binaries)
     with running_cluster(programs, tmp_path_factory.mktemp("game-days")) as running_one:
         yield running_one
 
