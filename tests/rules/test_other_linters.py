@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tidewaiter.rules.catalogue import entries
+from tidewaiter.rules.checks_elsewhere import OPTIONAL, TABLES
 from tidewaiter.rules.engine import evaluate
 from tidewaiter.rules.inventory import Inventory
 from tidewaiter.rules.manifest.resource import Resource
-from tidewaiter.rules.other_linters import TABLES
 from tidewaiter.rules.policy.compiled import Policy
 
 TOOLS = ["kube-linter", "kube-score", "polaris", "checkov"]
@@ -48,6 +48,9 @@ ANNOTATIONS = [
     ("polaris", {"polaris.fairwinds.com/runAsPrivileged-exempt": "true"}, "ignored for polaris"),
     ("polaris", {"polaris.fairwinds.com/exempt": "true"}, "ignored for polaris"),
     ("checkov", {"checkov.io/skip1": "CKV_K8S_16=node agent"}, "node agent"),
+    ("checkov", {"bridgecrew.io/skip20": "CKV_K8S_16=a=b"}, "a=b"),
+    ("kube-score", {"kube-score/ignore": "*"}, "ignored for kube-score"),
+    ("kube-score", {"kube-score/skip": "True"}, "ignored for kube-score"),
 ]  # fmt: skip
 
 
@@ -75,6 +78,7 @@ def test_one_that_matches_nothing_is_reported(
     [
         {"polaris.fairwinds.com/runAsPrivileged-exempt": "false"},
         {"kube-score/ignore": ""},
+        {"kube-score/skip": "No"},
         {"kube-score/enable": "container-security-context-privileged"},
         {"checkov.io/skip1": 7},
         {"checkov.io/skip1": "CKV_K8S_9999=none of ours"},
@@ -90,3 +94,4 @@ def test_what_ignores_nothing_does_nothing(annotations: dict[Any, Any]) -> None:
 def test_the_tables_name_rules_that_are_there() -> None:
     named = {rule for table in TABLES.values() for rules in table.values() for rule in rules}
     assert named <= set(entries())
+    assert all(names <= set(TABLES[tool]) for tool, names in OPTIONAL.items())

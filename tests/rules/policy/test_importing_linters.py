@@ -41,7 +41,10 @@ checks:
     assert "no-host-namespaces" not in spec["rules"]
     assert "host-ipc stays on: no-host-namespaces answers for host-network, host-pid too" in notes
     assert "ssh-port is not carried over" in notes
-    assert "latest-tga is not carried over: no rule here asks that; is latest-tag meant?" in notes
+    assert (
+        "latest-tga is not carried over: no check of that name is known; is latest-tag meant?"
+        in notes
+    )
 
 
 def test_all_namespaces_of_the_host_excluded_switch_the_rule_off() -> None:
@@ -108,7 +111,7 @@ def test_ids_of_checkov() -> None:
     assert spec["rules"]["read-only-root-filesystem"] == OFF
     assert spec["rules"]["resource-limits"] == {"parameters": {"cpu": "optional"}}
     assert "CKV_AWS_1 is not carried over" in notes
-    assert "CKV_K8S_33 is not carried over" in notes
+    assert "CKV_K8S_33 is not carried over: no rule here asks that" in notes
     only, _ = imported("check: CKV_K8S_16\n")
     assert only["rules"]["no-privileged"] == {"enabled": True}
     assert only["rules"]["seccomp-profile"] == OFF
@@ -129,6 +132,67 @@ def test_flags_of_kube_score(content: str) -> None:
         "rules": {"seccomp-profile": {"enabled": True}, "no-node-port": OFF},
     }
     assert not notes
+
+
+def test_checks_that_a_linter_does_not_run_by_itself_keep_no_rule_on() -> None:
+    spec, notes = imported("checks: {exclude: [sensitive-host-mounts]}")
+    assert spec["rules"] == {"no-host-path": OFF}
+    assert not notes
+    spec, notes = imported(
+        "checks: {include: [writable-host-mount], exclude: [sensitive-host-mounts]}"
+    )
+    assert spec["rules"] == {"no-host-path": {"enabled": True}}
+    assert "no-host-path answers for writable-host-mount too" in notes
+    spec, _ = imported("checks: {addAllBuiltIn: true, exclude: [sensitive-host-mounts]}")
+    assert "rules" not in spec
+
+
+def test_checks_of_kube_linter_that_are_templates_with_parameters() -> None:
+    spec, notes = imported("checks: {include: [required-label-owner, required-annotation-email]}")
+    assert spec["rules"]["required-labels"] == {
+        "enabled": True,
+        "parameters": {"labels": ["owner"]},
+    }
+    assert spec["rules"]["required-annotations"]["parameters"] == {"annotations": ["email"]}
+    assert not notes
+    assert "rules" not in imported("checks: {include: [ssh-port], exclude: [ssh-port]}")[0]
+
+
+def test_ids_of_checkov_by_pattern() -> None:
+    spec, notes = imported("skip-check: [CKV_K8S_1*]\n")
+    assert spec["rules"]["no-privileged"] == OFF
+    assert "no-privilege-escalation" not in spec["rules"]
+    assert "resource-limits stays on" not in notes
+    assert "CKV_K8S_99* is not carried over" in imported("skip-check: [CKV_K8S_99*]\n")[1]
+
+
+def test_exemptions_of_polaris_that_its_configuration_refuses() -> None:
+    exemptions = "exemptions: [{namespace: a, rules: [runAsRootAllowed]}]\n"
+    checks = "checks: {runAsRootAllowed: danger}\n"
+    assert "compatibility" not in imported(checks + "disallowExemptions: true\n" + exemptions)[0]
+    spec, _ = imported(checks + "disallowAnnotationExemptions: true\n" + exemptions)
+    assert "compatibility" not in spec
+    assert spec["exemptions"]
+    spec, _ = imported(checks + "disallowConfigExemptions: true\n" + exemptions)
+    assert spec["compatibility"] == ["polaris"]
+    assert "exemptions" not in spec
+    spec, notes = imported(
+        checks + exemptions.replace("namespace: a", "namespace: a, labels: {x: y}")
+    )
+    assert "exemptions" not in spec
+    assert "labels narrows it" in notes
+
+
+def test_flags_of_kube_score_beyond_its_tests() -> None:
+    spec, notes = imported(
+        "kube-score score --exit-one-on-warning --min-replicas-deployment 3 --ignore-container-memory-limit "
+        "--disable-ignore-checks-annotations --ignore-container-cpu-limit=false app.yaml\n"
+    )
+    assert spec == {
+        "failOn": "warning",
+        "rules": {"min-replicas": {"parameters": {"minimum": 3}}},
+    }
+    assert "--ignore-container-memory-limit is not carried over" in notes
 
 
 _ANYTHING = st.recursive(

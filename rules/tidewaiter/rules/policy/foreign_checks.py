@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidewaiter.rules.checks_elsewhere import OPTIONAL, TABLES
 from tidewaiter.rules.names import nearest_name
-from tidewaiter.rules.other_linters import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 NO_RULE = "no rule here asks that"
-_OPTIONAL = {
+_BY_PARAMETER = {
     "unset-cpu-requirements": ("cpu", ("resource-limits",)),
     "CKV_K8S_11": ("cpu", ("resource-limits",)),
     "cpuLimitsMissing": ("cpu", ("resource-limits",)),
@@ -19,12 +19,16 @@ _OPTIONAL = {
 """Checks whose absence is a parameter of a rule that asks for more."""
 
 
-def switched_off(tool: str, checks: Iterable[str], notes: list[str]) -> dict[str, dict[str, Any]]:
+def switched_off(
+    tool: str, checks: Iterable[str], notes: list[str], asked_for: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Return the settings of rules without some checks of a linter.
 
-    A rule that also answers for checks that stay on is not switched off: nothing may be let through by that.
+    A rule that also answers for checks that stay on is not switched off: nothing may be let through by that. On are
+    the linter's default checks, and those of the others that the configuration asks for.
     """
-    table = TABLES[tool]
+    idle = OPTIONAL.get(tool, frozenset()) - set(asked_for)
+    table = {check: rules for check, rules in TABLES[tool].items() if check not in idle}
     gone = list(dict.fromkeys(checks))
     settings: dict[str, dict[str, Any]] = {}
     for check in gone:
@@ -32,8 +36,8 @@ def switched_off(tool: str, checks: Iterable[str], notes: list[str]) -> dict[str
             others = [each for each, rules in table.items() if rule in rules and each not in gone]
             if not others:
                 settings[rule] = {"enabled": False}
-            elif rule in _OPTIONAL.get(check, ("", ()))[1]:
-                settings[rule] = {"parameters": {_OPTIONAL[check][0]: "optional"}}
+            elif rule in _BY_PARAMETER.get(check, ("", ()))[1]:
+                settings[rule] = {"parameters": {_BY_PARAMETER[check][0]: "optional"}}
             else:
                 notes.append(
                     f"{check} stays on: {rule} answers for {', '.join(sorted(others)[:3])} too"
@@ -52,12 +56,14 @@ def switched_on(tool: str, checks: Iterable[str], notes: list[str]) -> dict[str,
 
 def rules_of(tool: str, check: str, notes: list[str]) -> tuple[str, ...]:
     """Return the rules for a check; one without any is noted, with the check that may have been meant."""
-    rules = TABLES[tool].get(check, ())
-    if not rules:
+    rules = TABLES[tool].get(check)
+    if rules is None:
         nearest = nearest_name(check, list(TABLES[tool]))
-        hint = f"; is {nearest} meant?" if nearest and check not in TABLES[tool] else ""
-        notes.append(f"{check} is not carried over: {NO_RULE}{hint}")
-    return rules
+        hint = f"; is {nearest} meant?" if nearest else ""
+        notes.append(f"{check} is not carried over: no check of that name is known{hint}")
+    elif not rules:
+        notes.append(f"{check} is not carried over: {NO_RULE}")
+    return rules or ()
 
 
 def others_off(tool: str, wanted: Iterable[str]) -> dict[str, dict[str, Any]]:

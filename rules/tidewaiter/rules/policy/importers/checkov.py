@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidewaiter.rules.checks_elsewhere import CHECKOV
 from tidewaiter.rules.manifest.fields import sequence, text
+from tidewaiter.rules.manifest.glob import matches_any
 from tidewaiter.rules.policy.foreign_checks import others_off, switched_off, switched_on
 from tidewaiter.rules.policy.importing import Imported
 
@@ -36,6 +38,8 @@ def convert(document: dict[str, Any]) -> Imported:
     for key in ("soft-fail-on", "hard-fail-on"):
         if document.get(key):
             notes.append(f"{key} is not carried over: give rules a severity, and the policy failOn")
+    if document.get("skip-path"):
+        notes.append("skip-path is not carried over: give it to lint as --exclude")
     if settings:
         spec["rules"] = settings
     return Imported("Checkov", spec, notes)
@@ -48,7 +52,9 @@ def _ids(stated: object, notes: list[str]) -> list[str]:
     )
     found = []
     for row in filter(None, (each.strip() for each in rows)):
-        if row.startswith(("CKV_K8S_", "CKV2_K8S_")) and "*" not in row:
+        if "*" in row and any(matches_any(check, [row]) for check in CHECKOV):
+            found += [check for check in CHECKOV if matches_any(check, [row]) and CHECKOV[check]]
+        elif row.startswith(("CKV_K8S_", "CKV2_K8S_")):
             found.append(row)
         else:
             notes.append(f"{row} is not carried over: it is no id of one Kubernetes check")

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidewaiter.rules.checks_elsewhere import KUBE_LINTER
 from tidewaiter.rules.manifest.fields import mapping, sequence, text
 from tidewaiter.rules.policy.foreign_checks import others_off, switched_off, switched_on
 from tidewaiter.rules.policy.importing import Imported
 
 NAME = "configuration of kube-linter"
 _TOOL = "kube-linter"
+_CUSTOM_BUILT_IN = {
+    "required-annotation-email": {"template": "required-annotation", "params": {"key": "email"}},
+    "required-label-owner": {"template": "required-label", "params": {"key": "owner"}},
+}
+"""Checks of kube-linter that are one of its templates with parameters, as custom checks are."""
 _KEYS = frozenset({"include", "exclude", "addAllBuiltIn", "doNotAutoAddDefaults", "ignorePaths"})
 
 
@@ -33,25 +39,33 @@ def convert(document: dict[str, Any]) -> Imported:
     exclude = [text(each) for each in sequence(checks.get("exclude")) if text(each)]
     own: dict[str, dict[str, Any]] = {}
     custom: set[str] = set()
-    for row in map(mapping, sequence(document.get("customChecks"))):
+    rows = [mapping(row) for row in sequence(document.get("customChecks"))]
+    rows += [
+        {"name": each, **_CUSTOM_BUILT_IN[each]} for each in include if each in _CUSTOM_BUILT_IN
+    ]
+    for row in rows:
         name = text(row.get("name")) or "without a name"
         custom.add(name)
+        if name in exclude:
+            continue
         found = _custom(row, notes, name)
         for rule, setting in found.items():
             parameters = setting["parameters"]
             for key, value in parameters.items():
                 merged = own.setdefault(rule, {"enabled": True, "parameters": {}})["parameters"]
                 merged[key] = [*merged.get(key, []), *value] if isinstance(value, list) else value
-    builtin = [each for each in include if each not in custom]
+    builtin = [each for each in include if each not in custom and each not in exclude]
+    every = checks.get("addAllBuiltIn") is True
     settings: dict[str, dict[str, Any]] = {}
-    if checks.get("doNotAutoAddDefaults") is True and checks.get("addAllBuiltIn") is not True:
+    if checks.get("doNotAutoAddDefaults") is True and not every:
         settings.update(others_off(_TOOL, builtin))
         notes.append("rules that no check of kube-linter asks for stay on, as the profile has them")
     settings.update(switched_on(_TOOL, builtin, notes))
-    settings.update(switched_off(_TOOL, [each for each in exclude if each not in custom], notes))
+    gone = [each for each in exclude if each not in custom]
+    settings.update(switched_off(_TOOL, gone, notes, KUBE_LINTER if every else builtin))
     settings.update(own)
     spec: dict[str, Any] = {"compatibility": [_TOOL]}
-    if checks.get("addAllBuiltIn") is True:
+    if every:
         spec["profile"] = ["all"]
     if settings:
         spec["rules"] = settings

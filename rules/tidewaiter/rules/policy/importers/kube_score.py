@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from tidewaiter.rules.checks_elsewhere import OPTIONAL
 from tidewaiter.rules.policy.compiled import LATEST_VERSION, parse_version
 from tidewaiter.rules.policy.foreign_checks import switched_off, switched_on
 from tidewaiter.rules.policy.importing import Imported
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
 
 NAME = "file with calls of kube-score"
 _CALL = "kube-score score"
+_REPLICAS = {"--min-replicas-deployment": "min-replicas", "--min-replicas-hpa": "hpa-bounds"}
+_SWITCHES = frozenset(
+    {
+        "--all-default-optional",
+        "--disable-enable-checks-annotations",
+        "--disable-ignore-checks-annotations",
+        "--disable-optional-checks-annotations",
+        "--exit-one-on-warning",
+        "--ignore-container-cpu-limit",
+        "--ignore-container-memory-limit",
+        "--skip-init-containers",
+        "--skip-jobs",
+        "--verbose",
+        "-v",
+    }
+)
+"""Flags that take no value."""
 
 
 def reads(document: dict[str, Any]) -> bool:
@@ -26,33 +44,63 @@ def reads(document: dict[str, Any]) -> bool:
 
 def convert(document: dict[str, Any]) -> Imported:
     """Return the flags of all calls as settings of rules."""
-    notes: list[str] = []
-    off: list[str] = []
-    on: list[str] = []
-    spec: dict[str, Any] = {"compatibility": ["kube-score"]}
-    limits: dict[str, Any] = {}
+    read = _Read()
     for flag, value in _flags(document):
-        if flag == "--ignore-test":
-            off += filter(None, (each.strip() for each in value.split(",")))
-        elif flag == "--enable-optional-test":
-            on += filter(None, (each.strip() for each in value.split(",")))
-        elif flag == "--ignore-container-cpu-limit":
-            limits = {"resource-limits": {"parameters": {"cpu": "optional"}}}
-        elif flag == "--kubernetes-version":
-            version = parse_version(value)
-            if version is None or not (1, 0) <= version <= LATEST_VERSION:
-                notes.append(
-                    f"--kubernetes-version {value} is not carried over: it is not known here"
-                )
-            else:
-                spec["kubernetesVersion"] = "{}.{}".format(*version)
-        elif flag not in {"-o", "--output-format"}:
-            notes.append(f"the flag {flag} is not carried over: it says nothing about a check")
-    settings = {**switched_on("kube-score", on, notes), **limits}
-    settings.update(switched_off("kube-score", off, notes))
+        _read_flag(flag, value, read)
+    settings = {**switched_on("kube-score", read.on, read.notes), **read.parameters}
+    settings.update(switched_off("kube-score", read.off, read.notes, read.on))
     if settings:
-        spec["rules"] = settings
-    return Imported("kube-score", spec, notes)
+        read.spec["rules"] = settings
+    return Imported("kube-score", read.spec, read.notes)
+
+
+class _Read:
+    """What the flags read so far mean."""
+
+    def __init__(self) -> None:
+        self.on: list[str] = []
+        self.off: list[str] = []
+        self.parameters: dict[str, dict[str, Any]] = {}
+        self.spec: dict[str, Any] = {"compatibility": ["kube-score"]}
+        self.notes: list[str] = []
+
+
+def _read_flag(flag: str, value: str, read: _Read) -> None:
+    checks = [each.strip() for each in value.split(",") if each.strip()]
+    if flag == "--ignore-test":
+        read.off += checks
+    elif flag in {"--enable-optional-test", "--enable-test"}:
+        read.on += checks
+    elif flag == "--all-default-optional":
+        read.on += sorted(OPTIONAL["kube-score"])
+    elif flag == "--ignore-container-cpu-limit":
+        read.parameters["resource-limits"] = {"parameters": {"cpu": "optional"}}
+    elif flag in _REPLICAS and value.isdecimal() and int(value) > 0:
+        read.parameters[_REPLICAS[flag]] = {"parameters": {"minimum": int(value)}}
+    elif flag == "--exit-one-on-warning":
+        read.spec["failOn"] = "warning"
+    elif flag == "--disable-ignore-checks-annotations":
+        read.spec.pop("compatibility", None)
+    elif flag == "--kubernetes-version":
+        _read_version(value, read)
+    elif flag not in {"-o", "--output-format"}:
+        read.notes.append(f"the flag {flag} is not carried over: {_WITHOUT.get(flag, _NO_CHECK)}")
+
+
+_NO_CHECK = "it says nothing about a check"
+_WITHOUT = {
+    "--ignore-container-memory-limit": "resource-limits always asks for memory",
+    "--skip-init-containers": "rules look at init containers too",
+    "--skip-jobs": "rules look at Jobs too",
+}
+
+
+def _read_version(value: str, read: _Read) -> None:
+    version = parse_version(value)
+    if version is None or not (1, 0) <= version <= LATEST_VERSION:
+        read.notes.append(f"--kubernetes-version {value} is not carried over: it is not known here")
+    else:
+        read.spec["kubernetesVersion"] = "{}.{}".format(*version)
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -81,17 +129,14 @@ def _flags_of(rest: str) -> Iterator[tuple[str, str]]:
         words = shlex.split(rest, comments=True)
     except ValueError:
         words = rest.split()
-    switches = {
-        "--ignore-container-cpu-limit",
-        "--ignore-container-memory-limit",
-        "--all-default-optional",
-    }
     while words:
         word = words.pop(0)
         if word in {"|", "||", "&&", ";", ">"}:
             return
         if word.startswith("-") and len(word) > 1:
             flag, has_value, value = word.partition("=")
-            if not has_value and flag not in switches and words and not words[0].startswith("-"):
+            if flag in _SWITCHES and value.lower() == "false":
+                continue
+            if not has_value and flag not in _SWITCHES and words and not words[0].startswith("-"):
                 value = words.pop(0)
             yield flag, value

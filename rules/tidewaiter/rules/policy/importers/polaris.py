@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidewaiter.rules.checks_elsewhere import POLARIS
 from tidewaiter.rules.manifest.fields import mapping, sequence, text
-from tidewaiter.rules.other_linters import POLARIS
 from tidewaiter.rules.policy.foreign_checks import rules_of, switched_off
 from tidewaiter.rules.policy.importing import Imported
 
 NAME = "configuration of Polaris"
+_NARROWS = frozenset({"namespace", "controllerNames", "containerNames", "rules"})
 _SEVERITIES = {"warning": "warning", "danger": "error", "error": "error"}
 
 
@@ -46,13 +47,21 @@ def convert(document: dict[str, Any]) -> Imported:
     settings.update(
         switched_off("polaris", [each for each in ignored if each not in custom], notes)
     )
-    exemptions = list(_exemptions(document, notes))
-    spec: dict[str, Any] = {"compatibility": ["polaris"]}
+    exemptions = [] if _refuses(document, "Config") else _exemptions(document, notes)
+    spec: dict[str, Any] = (
+        {} if _refuses(document, "Annotation") else {"compatibility": ["polaris"]}
+    )
     if settings:
         spec["rules"] = settings
     if exemptions:
         spec["exemptions"] = exemptions
     return Imported("Polaris", spec, notes)
+
+
+def _refuses(document: dict[str, Any], kind: str) -> bool:
+    """Tell whether a configuration allows no exemptions, or none of a kind."""
+    keys = "disallowExemptions", f"disallow{kind}Exemptions"
+    return any(document.get(key) is True for key in keys)
 
 
 def _named(check: str) -> str:
@@ -64,6 +73,12 @@ def _named(check: str) -> str:
 def _exemptions(document: dict[str, Any], notes: list[str]) -> list[dict[str, Any]]:
     found = []
     for row in map(mapping, sequence(document.get("exemptions"))):
+        others = sorted(str(key) for key in row if key not in _NARROWS)
+        if others:
+            notes.append(
+                f"an exemption is not carried over: {', '.join(others)} narrows it in a way that is not known here"
+            )
+            continue
         checks = [_named(text(each)) for each in sequence(row.get("rules")) if text(each)]
         names = [text(each) for each in sequence(row.get("controllerNames")) if text(each)]
         containers = [text(each) for each in sequence(row.get("containerNames")) if text(each)]
