@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tidewaiter.cli.own_rules import add_policy_option, own_rules
+from tidewaiter.cli.surroundings import shown
 from tidewaiter.rules.catalogue import entries, load
 from tidewaiter.rules.rule import PROFILES
 
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from tidewaiter.cli.own_rules import OwnRule
     from tidewaiter.rules.rule import Rule
 
 _WIDTH = 88
@@ -18,15 +21,20 @@ _WIDTH = 88
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("rule", metavar="RULE", help="a rule's name; `tidewaiter rules` lists them")
+    add_policy_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what there is to know of the rule. Raises InputError for a name that is none."""
     if arguments.rule not in entries():
+        own = own_rules(arguments.policy)
+        if arguments.rule in own:
+            print("\n".join(own_explanation(own[arguments.rule])))
+            return 0
         from tidewaiter.rules.errors import InputError
         from tidewaiter.rules.names import nearest_name
 
-        nearest = nearest_name(arguments.rule, entries())
+        nearest = nearest_name(arguments.rule, [*entries(), *own])
         hint = f"did you mean {nearest!r}?" if nearest else "`tidewaiter rules` lists them"
         raise InputError(f"there is no rule {arguments.rule!r}; {hint}")
     print("\n".join(explanation(load(arguments.rule))))
@@ -51,13 +59,28 @@ def explanation(rule: Rule) -> Iterator[str]:
         yield "  Asks about other objects: answers `unknown` where they are not part of the run"
     yield from _part("Why", _wrapped(rule.rationale))
     yield from _part("Remedy", rule.remediation.split("\n"))
-    shown = example(rule.name)
-    if shown is not None:
-        yield from _part("Bad", shown.bad.rstrip().split("\n"))
-        yield from _part("Good", shown.good.rstrip().split("\n"))
+    case = example(rule.name)
+    if case is not None:
+        yield from _part("Bad", case.bad.rstrip().split("\n"))
+        yield from _part("Good", case.good.rstrip().split("\n"))
     if rule.parameters:
         yield from _part("Parameters", _parameters(rule))
     yield from _part("References", rule.references)
+
+
+def own_explanation(own: OwnRule) -> Iterator[str]:
+    """Yield the lines of the text on a rule of the policy's own."""
+    rule = own.rule
+    yield f"{rule.name}: {rule.summary}"
+    yield ""
+    yield f"  Section:   {rule.section}"
+    yield f"  Severity:  {rule.severity}"
+    yield f"  Policy:    {shown(own.file)}"
+    if rule.needs_inventory:
+        yield "  Asks about other objects: answers `unknown` where they are not part of the run"
+    if rule.remediation:
+        yield from _part("Remedy", rule.remediation.split("\n"))
+    yield from _part("Definition", own.definition.split("\n"))
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tidewaiter.cli.own_rules import add_policy_option, own_rules
 from tidewaiter.rules.catalogue import entries, load
-from tidewaiter.rules.rule import PROFILES, SECTIONS
+from tidewaiter.rules.errors import InputError, TidewaiterError
+from tidewaiter.rules.rule import CUSTOM, PROFILES, SECTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,19 +21,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--format", choices=("text", "json"), default="text", help="a table (default) or JSON")
     add("--profile", choices=PROFILES, help="only the rules of this profile")
-    add("--section", choices=SECTIONS, help="only the rules of this section")
+    add("--section", choices=(*SECTIONS, CUSTOM), help="only the rules of this section")
     add("--tag", help="only the rules with this tag, for example anti-pattern")
+    add_policy_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the rules that are asked for."""
-    rules = select(arguments.profile, arguments.section, arguments.tag)
+    """Print the rules that are asked for, those of the policy's own among them.
+
+    Raises PolicyError for a policy with mistakes, once the rules of the catalogue are printed.
+    """
+    rules = list(select(arguments.profile, arguments.section, arguments.tag))
+    mistake: TidewaiterError | None = None
+    if arguments.profile is None and arguments.tag is None and arguments.section in {None, CUSTOM}:
+        try:
+            rules += [own.rule for own in own_rules(arguments.policy).values()]
+        except TidewaiterError as error:
+            mistake = error
     if arguments.format == "json":
         from json import dumps
 
         print(dumps([facts(rule) for rule in rules], indent=2))
     else:
         print("\n".join(_table(rules)))
+    if mistake is not None:
+        raise mistake
     return 0
 
 
@@ -40,8 +54,6 @@ def select(profile: str | None, section: str | None, tag: str | None) -> Sequenc
     rules = [load(name) for name in entries()]
     tags = {one for rule in rules for one in rule.tags}
     if tag is not None and tag not in tags:
-        from tidewaiter.rules.errors import InputError
-
         raise InputError(
             f"no rule has the tag {tag!r}; there are: {', '.join(sorted(tags)) or '-'}"
         )
@@ -61,7 +73,9 @@ def facts(rule: Rule) -> dict[str, Any]:
         "section": rule.section,
         "severity": rule.severity,
         "summary": rule.summary,
-        "profiles": [profile for profile in PROFILES if rule.is_in(profile)],
+        "profiles": [
+            profile for profile in PROFILES if rule.section != CUSTOM and rule.is_in(profile)
+        ],
         "appliesTo": list(rule.applies_to),
         "needsInventory": rule.needs_inventory,
         "parameters": [
