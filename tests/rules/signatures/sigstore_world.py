@@ -360,6 +360,47 @@ def dsse_body(content: bytes, signature: str, verifier: bytes) -> dict[str, Any]
     }
 
 
+def intoto_1_body(envelope: bytes, content: bytes, verifier: bytes) -> dict[str, Any]:
+    """What `cosign attest --rekor-entry-type intoto` has a log record: no signature, two hashes."""
+    return {
+        "apiVersion": "0.0.1",
+        "kind": "intoto",
+        "spec": {
+            "content": {
+                "hash": {"algorithm": "sha256", "value": hashlib.sha256(envelope).hexdigest()},
+                "payloadHash": {
+                    "algorithm": "sha256",
+                    "value": hashlib.sha256(content).hexdigest(),
+                },
+            },
+            "publicKey": b64(verifier),
+        },
+    }
+
+
+def intoto_2_body(content: bytes, signature: str, verifier: bytes) -> dict[str, Any]:
+    """What generators of SLSA provenance have a log record: the signature is base64 twice."""
+    return {
+        "apiVersion": "0.0.2",
+        "kind": "intoto",
+        "spec": {
+            "content": {
+                "envelope": {
+                    "payloadType": "application/vnd.in-toto+json",
+                    "signatures": [
+                        {"publicKey": b64(verifier), "sig": b64(signature.encode())},
+                    ],
+                },
+                "hash": {"algorithm": "sha256", "value": "0" * 64},
+                "payloadHash": {
+                    "algorithm": "sha256",
+                    "value": hashlib.sha256(content).hexdigest(),
+                },
+            }
+        },
+    }
+
+
 def record_body(content: bytes, signature: str, verifier: bytes) -> dict[str, Any]:
     return {
         "apiVersion": "0.0.1",

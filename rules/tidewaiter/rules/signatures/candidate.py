@@ -51,8 +51,9 @@ _TIMESTAMP = "dev.sigstore.cosign/rfc3161timestamp"
 class Candidate:
     """One signature, or an envelope with several over the same bytes.
 
-    `message` are the signed bytes. `bundle` is the Sigstore bundle (JSON) where one was served;
-    `log_entry` the entry (and its promise) that an annotation held.
+    `message` are the signed bytes, `envelope` those of an envelope that stood alone, `bundle` is the
+    Sigstore bundle (JSON) where one was served; `log_entry` the entry (and its promise) that an
+    annotation held.
     """
 
     form: str
@@ -61,6 +62,7 @@ class Candidate:
     message: bytes = field(repr=False)
     signatures: tuple[bytes, ...] = field(repr=False)
     payload: bytes = field(default=b"", repr=False)
+    envelope: bytes = field(default=b"", repr=False)
     certificates: tuple[x509.Certificate, ...] = ()
     timestamps: tuple[bytes, ...] = field(default=(), repr=False)
     bundle: bytes = field(default=b"", repr=False)
@@ -103,6 +105,7 @@ def read_dsse(form: str, digest: str, content: bytes, annotations: Mapping[str, 
         envelope.message,
         envelope.signatures,
         payload=envelope.payload,
+        envelope=content,
         certificates=_annotated_certificates(annotations),
         timestamps=_annotated_timestamps(annotations),
         log_entry=_annotated_entry(annotations),

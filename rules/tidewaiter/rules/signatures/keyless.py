@@ -11,7 +11,6 @@ those the two classes at the end take the promise alone, as cosign does; all els
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import logging
 import os
@@ -24,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from sigstore import dsse
 from sigstore._internal.trust import KeyringPurpose
 from sigstore.errors import Error, VerificationError
 from sigstore.models import Bundle, ClientTrustConfig, TransparencyLogEntry
@@ -35,7 +36,9 @@ from sigstore_models.rekor.v1 import TransparencyLogEntry as EntryMessage
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.signatures.authority import CLAIMS
-from tidewaiter.rules.signatures.keys import PublicKey, known_key, read_der_key, read_public_key
+from tidewaiter.rules.signatures.in_force import VerifierInForce, logs_in_force, promised_time
+from tidewaiter.rules.signatures.keys import PublicKey, known_key
+from tidewaiter.rules.signatures.log_body import check_body, kind_of
 from tidewaiter.rules.signatures.statement import IN_TOTO, BadSignature, unbase64
 from tidewaiter.rules.signatures.strict_json import MalformedJson, read_object
 from tidewaiter.rules.signatures.trust import Signer, Undecided
@@ -60,8 +63,7 @@ def check_keyless(authority: KeylessAuthority, candidate: Candidate) -> Signer:
     """Return which identity has signed. Raises BadSignature and Undecided."""
     if not candidate.certificates:
         raise BadSignature("it brings no certificate")
-    if not candidate.bundle_entries and candidate.log_entry is None:
-        raise BadSignature("it has no transparency log entry, which is demanded")
+    _check_entries(candidate)
     root = _root(authority.trusted_root)
     identities = _Identities(authority.identities)
     try:
@@ -69,8 +71,10 @@ def check_keyless(authority: KeylessAuthority, candidate: Candidate) -> Signer:
             bundle = Bundle.from_json(candidate.bundle)
         else:
             bundle = _annotated_bundle(candidate)
-        verifier = Verifier(trusted_root=root)
-        if candidate.is_envelope:
+        verifier = VerifierInForce(root, bundle)
+        if candidate.is_envelope and _is_ours_to_compare(bundle):
+            kind, payload = _verify_envelope(verifier, bundle, identities, candidate)
+        elif candidate.is_envelope:
             kind, payload = verifier.verify_dsse(bundle, identities)
         else:
             verifier.verify_artifact(candidate.payload, bundle, identities)
@@ -93,10 +97,7 @@ def check_logged(
 
     Returns the time that the log has signed, if it has. Raises BadSignature and Undecided.
     """
-    if not candidate.bundle_entries and candidate.log_entry is None:
-        raise BadSignature("it has no transparency log entry, which is demanded")
-    if len(candidate.bundle_entries) > 1:
-        raise BadSignature("it has more than one transparency log entry")
+    _check_entries(candidate)
     root = _root(trusted_root)
     try:
         if candidate.log_entry is not None:
@@ -105,23 +106,56 @@ def check_logged(
         else:
             message = EntryMessage.from_json(json.dumps(candidate.bundle_entries[0]))
             entry = TransparencyLogEntry(message)
-        entry._verify(root.rekor_keyring(KeyringPurpose.VERIFY))  # noqa: SLF001
-        _check_body(message.canonicalized_body, candidate, key, signature)
+        keyring = logs_in_force(root, message).rekor_keyring(KeyringPurpose.VERIFY)
+        entry._verify(keyring)  # noqa: SLF001
+        check_body(message.canonicalized_body, candidate, key, signature)
     except BadSignature:
         raise
     except (Error, VerificationError) as error:
         raise BadSignature(f"its log entry is not valid: {_brief(error)}") from None
     except Exception as error:  # noqa: BLE001 - whatever the library trips over, it is not a yes
         raise BadSignature(f"its log entry cannot be verified: {_brief(error)}") from None
-    if message.inclusion_promise is None or not message.integrated_time:
-        return None
-    return datetime.fromtimestamp(message.integrated_time, UTC)
+    moment = promised_time(message)
+    return datetime.fromtimestamp(moment, UTC) if moment else None
+
+
+def _check_entries(candidate: Candidate) -> None:
+    if not candidate.bundle_entries and candidate.log_entry is None:
+        raise BadSignature("it has no transparency log entry, which is demanded")
+    if len(candidate.bundle_entries) > 1:
+        raise BadSignature("it has more than one transparency log entry")
+    if any(not entry.get("inclusionProof") for entry in candidate.bundle_entries):
+        raise BadSignature("its log entry has no proof of inclusion, which a bundle must have")
 
 
 def check_root(stated: TrustedRoot) -> None:
     """Raise InputError where a trust root that is given as text cannot be used."""
     if stated.text:
         _root(stated)
+
+
+_COMPARED_HERE = frozenset({"intoto/0.0.1", "intoto/0.0.2", "hashedrekord/0.0.1"})
+"""Kinds of log entries of an envelope that the library verifies but does not compare with it."""
+
+
+def _is_ours_to_compare(bundle: Bundle) -> bool:
+    return kind_of(bundle.log_entry._inner.canonicalized_body) in _COMPARED_HERE  # noqa: SLF001
+
+
+def _verify_envelope(
+    verifier: Verifier, bundle: Bundle, identities: _Identities, candidate: Candidate
+) -> tuple[str, bytes]:
+    """Do what the library's `verify_dsse` does, up to comparing the log entry with the envelope."""
+    verifier._verify_common_signing_cert(bundle, identities)  # noqa: SLF001
+    envelope = bundle._dsse_envelope  # noqa: SLF001
+    certificate = bundle.signing_certificate
+    key = known_key(certificate.public_key())
+    if envelope is None or not isinstance(key.key, ec.EllipticCurvePublicKey):
+        raise BadSignature("its kind of key or log entry is not supported")
+    payload = dsse._verify(key.key, envelope)  # noqa: SLF001
+    body = bundle.log_entry._inner.canonicalized_body  # noqa: SLF001
+    check_body(body, candidate, key, envelope.signature, certificate)
+    return envelope._inner.payload_type, payload  # noqa: SLF001
 
 
 class _Identities:
@@ -237,95 +271,8 @@ def _fetch_root(stated: TrustedRoot) -> Root:
         raise Undecided(f"the trust root of {where} cannot be had: {_brief(error)}") from None
 
 
-def _check_body(body: bytes, candidate: Candidate, key: PublicKey, signature: bytes) -> None:
-    """Check that an entry records this message, this signature and this key."""
-    try:
-        document = read_object(body)
-        kind = f"{document['kind']}/{document['apiVersion']}"
-        recorded = _RECORDED[kind](document["spec"])
-    except MalformedJson as error:
-        raise BadSignature(f"its log entry {error}") from None
-    except KeyError as error:
-        raise BadSignature(f"its log entry is not supported or lacks {error}") from None
-    except (TypeError, AttributeError, IndexError):
-        raise BadSignature("its log entry is malformed") from None
-    what, algorithm, digest, signers = recorded
-    hashed = {"message": candidate.message, "payload": candidate.payload}[what]
-    name = algorithm.lower().replace("sha2_", "sha")
-    if name not in {"sha256", "sha384", "sha512"} or hashlib.new(name, hashed).digest() != digest:
-        raise BadSignature("its log entry is of another payload")
-    if (signature, key.der) not in [(made, _key_of(who)) for made, who in signers]:
-        raise BadSignature("its log entry is of another signature or key")
-
-
-Recorded = tuple[str, str, bytes, list[tuple[bytes, bytes]]]
-
-
-def _hashedrekord_1(spec: Mapping[str, Any]) -> Recorded:
-    hashed, signed = spec["data"]["hash"], spec["signature"]
-    signer = (_bytes(signed["content"]), _bytes(signed["publicKey"]["content"]))
-    return "message", hashed["algorithm"], bytes.fromhex(hashed["value"]), [signer]
-
-
-def _hashedrekord_2(spec: Mapping[str, Any]) -> Recorded:
-    inner = spec["hashedRekordV002"]
-    return (
-        "message",
-        inner["data"]["algorithm"],
-        _bytes(inner["data"]["digest"]),
-        [_signer_2(inner["signature"])],
-    )
-
-
-def _dsse_1(spec: Mapping[str, Any]) -> Recorded:
-    hashed = spec["payloadHash"]
-    signers = [(_bytes(one["signature"]), _bytes(one["verifier"])) for one in spec["signatures"]]
-    return "payload", hashed["algorithm"], bytes.fromhex(hashed["value"]), signers
-
-
-def _dsse_2(spec: Mapping[str, Any]) -> Recorded:
-    inner = spec["dsseV002"]
-    hashed = inner["payloadHash"]
-    signers = [_signer_2(one) for one in inner["signatures"]]
-    return "payload", hashed["algorithm"], _bytes(hashed["digest"]), signers
-
-
-_RECORDED = {
-    "hashedrekord/0.0.1": _hashedrekord_1,
-    "hashedrekord/0.0.2": _hashedrekord_2,
-    "dsse/0.0.1": _dsse_1,
-    "dsse/0.0.2": _dsse_2,
-}
-
-
-def _signer_2(signed: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    verifier = signed["verifier"]
-    material = verifier.get("publicKey") or verifier["x509Certificate"]
-    return _bytes(signed["content"]), _bytes(material["rawBytes"])
-
-
-def _bytes(text: str) -> bytes:
-    return unbase64(text, "its log entry")
-
-
-def _key_of(recorded: bytes) -> bytes:
-    """Return the SPKI of a key or certificate, PEM or DER, that a log has recorded."""
-    try:
-        if recorded.startswith(b"-----BEGIN CERTIFICATE"):
-            return known_key(x509.load_pem_x509_certificate(recorded).public_key()).der
-        if recorded.startswith(b"-----BEGIN"):
-            return read_public_key(recorded.decode()).der
-        try:
-            return read_der_key(recorded).der
-        except InputError:
-            return known_key(x509.load_der_x509_certificate(recorded).public_key()).der
-    except (InputError, ValueError):
-        raise BadSignature("its log entry has a key that cannot be read") from None
-
-
 def _promised_time(bundle: Bundle) -> float | None:
-    moment = bundle.log_entry._inner.integrated_time  # noqa: SLF001
-    return float(moment) if moment else None
+    return float(promised_time(bundle.log_entry._inner)) or None  # noqa: SLF001
 
 
 def _annotated_bundle(candidate: Candidate) -> Bundle:
