@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -21,7 +19,7 @@ import orjson
 
 from tidewaiter.rules.cluster.access import find_access
 from tidewaiter.rules.cluster.client import Client
-from tidewaiter.rules.cluster.lease import Lease
+from tidewaiter.rules.cluster.lease import Lease, candidate
 from tidewaiter.rules.record import record
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.settings import CLUSTER
@@ -86,10 +84,9 @@ class BackgroundAudit:
 
     async def run(self) -> None:
         """Audit until cancelled, and let go of the Lease then."""
-        identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
         namespace = self._access.namespace or "default"
         async with Client(self._access) as client:
-            await Lease(client, namespace, LEASE, identity).lead(self._audits)
+            await Lease(client, namespace, LEASE, candidate()).lead(self._audits)
 
     async def _audits(self) -> None:
         logger.info("background audit: this replica does it")

@@ -1,8 +1,10 @@
 """Certificates without another component: the server makes its own, and tells the API server whom to trust.
 
-The replicas share one Secret. Whoever finds something due writes the next keyring with the resourceVersion that
-it read, so that of several that start at once one wins and the others take what it made. Before a certificate is
-shown, the bundle that it needs stands in the `caBundle` of each webhook configuration.
+The replicas share one Secret. Whoever finds something due takes the Lease, writes the next keyring, and lets the Lease
+go; the others wait and take what it made. What makes that safe whatever becomes of the holder is the resourceVersion:
+each write states that which was read. Before a certificate is shown, the bundle that it needs stands in the `caBundle`
+of each webhook configuration; that is read before the Secret, so that nobody who was held up in between can put back a
+bundle that a newer one has replaced.
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#authenticate-apiservers
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import itertools
 import os
 import shutil
 import tempfile
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tidewaiter.rules.cluster.client import Refused, backoff, open_client
+from tidewaiter.rules.cluster.lease import DURATION, Lease, candidate
 from tidewaiter.rules.errors import ClusterError, InputError
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.own_authority import (
@@ -33,17 +37,26 @@ from tidewaiter.webhook.own_authority import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tidewaiter.rules.cluster.client import Client
     from tidewaiter.webhook.settings import Settings
 
+LEASE = "tidewaiter-certificates"
 _CONFLICT, _NOT_FOUND = 409, 404
 _NOT_ALLOWED = frozenset({401, 403})
 _ATTEMPTS = 8
 _START = 60.0
 """Seconds that a server waits at its start for the cluster to take its certificate."""
+_PATIENCE = 2.0
+"""Durations of the Lease after which a replica without any certificate waits for its holder no longer."""
+_UNTRUSTED_CHECK = 5.0
+"""Seconds between two looks for a webhook configuration that is not there."""
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+
+
+class _AnotherMakesIt(Exception):
+    """There is no keyring yet, and another replica holds the Lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,53 +82,57 @@ class PairFiles:
     key: str
 
 
-async def take_into_use(
-    client: Client,
-    own: OwnCertificates,
-    files: PairFiles,
-    *,
-    last: Keyring | None = None,
-    may_renew: bool = True,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Keyring:
-    """Make the step that is due, see to it that clients trust the result, and write the pair to its files.
-
-    `last` is what this replica had before: it is put back where the Secret was deleted or broken meanwhile.
-    `may_renew` false leaves a renewal to the replica that leads, unless that has not come in time. Raises
-    ClusterError; the files are then as before.
-    """
-    keyring = await _shared_keyring(client, own, last, may_renew, now)
-    for name in own.configurations:
-        await _trust(client, name, keyring.bundle, own.names)
-    _write_pair(files, as_secret_data(keyring))
-    return keyring
-
-
 class Renewal:
-    """What keeps the certificates of a running server good. `may_renew` says whether this replica leads."""
+    """What makes the certificates of a server, and keeps them good while it runs."""
 
-    def __init__(self, client: Client, own: OwnCertificates) -> None:
+    def __init__(
+        self,
+        client: Client,
+        own: OwnCertificates,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """Make a folder for the pair that nobody else can read; in a pod, have it in memory."""
-        self.may_renew: Callable[[], bool] = lambda: True
         self._client = client
         self._own = own
+        self._now = now
+        self._lease_seconds = _lease_seconds(own.lifetimes)
+        self._lease = Lease(client, own.namespace, LEASE, candidate(), duration=self._lease_seconds)
         self._folder = tempfile.mkdtemp(prefix="tidewaiter-tls-")
         self.files = PairFiles(
             os.path.join(self._folder, "tls.crt"), os.path.join(self._folder, "tls.key")
         )
         self._last: Keyring | None = None
+        self._missing: frozenset[str] = frozenset()
 
     async def step(self) -> None:
-        """See `take_into_use`."""
-        self._last = await take_into_use(
-            self._client, self._own, self.files, last=self._last, may_renew=self.may_renew()
-        )
+        """Make what is due, see to it that clients trust it, and write the pair to its files.
+
+        Raises ClusterError; the files are then as before.
+        """
+        patient_until = time.monotonic() + _PATIENCE * self._lease_seconds
+        conflicts = 0
+        try:
+            for attempt in itertools.count():
+                try:
+                    return await self._try_step(is_patient=time.monotonic() < patient_until)
+                except _AnotherMakesIt:
+                    pass
+                except Refused as refused:
+                    conflicts += 1
+                    if refused.status != _CONFLICT or conflicts == _ATTEMPTS:
+                        raise
+                await asyncio.sleep(backoff(attempt, first=0.05, most=0.5))
+        finally:
+            await self._lease.let_go()
 
     async def run(self) -> None:
         """Make the steps as they become due, until cancelled; what fails is logged and tried again."""
         failures = 0
         while True:
             pause = self._own.lifetimes.check.total_seconds()
+            if self._missing:
+                pause = min(pause, _UNTRUSTED_CHECK)
             await asyncio.sleep(min(pause, backoff(failures)) if failures else pause)
             try:
                 await self.step()
@@ -129,12 +146,89 @@ class Renewal:
         shutil.rmtree(self._folder, ignore_errors=True)
         await self._client.close()
 
+    async def _try_step(self, *, is_patient: bool) -> None:
+        own = self._own
+        found = {name: await self._read(f"{_CONFIGURATIONS}/{name}") for name in own.configurations}
+        keyring = await self._shared_keyring(is_patient)
+        for name, configuration in found.items():
+            if configuration is not None:
+                await self._trust(name, configuration, keyring.bundle)
+        self._tell_of_missing(frozenset(name for name, each in found.items() if each is None))
+        _write_pair(self.files, as_secret_data(keyring))
+        self._last = keyring
+
+    async def _shared_keyring(self, is_patient: bool) -> Keyring:
+        """Return what is in the Secret, after having made the step that is due where it is this replica's turn."""
+        own = self._own
+        collection = f"/api/v1/namespaces/{own.namespace}/secrets"
+        secret = await self._read(f"{collection}/{own.secret}")
+        present = _keyring_in(secret)
+        # Put back what this replica had where the Secret was deleted or broken meanwhile.
+        wanted = renewed(present or self._last, own.names, own.lifetimes, self._now())
+        if wanted is present:
+            return present
+        is_urgent = not is_patient or (present is not None and is_overdue(present, self._now()))
+        if not await self._is_its_turn(is_urgent):
+            if present is None:
+                raise _AnotherMakesIt
+            return present
+        body = _secret(own, secret, wanted)
+        if secret is None:
+            await self._client.request("POST", collection, body, idempotent=False)
+        else:
+            path = f"{collection}/{own.secret}"
+            await self._client.request("PUT", path, body, idempotent=False)
+        logger.info(
+            "a certificate was issued, good until %s", wanted.certificate.not_valid_after_utc
+        )
+        return wanted
+
+    async def _is_its_turn(self, is_urgent: bool) -> bool:
+        """Take the Lease; where time presses, the version that was read has to be guard enough."""
+        try:
+            return await self._lease.try_to_hold() or is_urgent
+        except ClusterError:
+            if is_urgent:
+                return True
+            raise
+
+    async def _trust(self, name: str, configuration: dict[str, Any], bundle: bytes) -> None:
+        """Put the bundle into the entries of a webhook configuration that lead to this server."""
+        text = base64.b64encode(bundle).decode()
+        names = self._own.names
+        ours = _entries_for(configuration, names)
+        if not ours:
+            msg = f"no entry of the ValidatingWebhookConfiguration {name} leads to {' or '.join(names)}"
+            raise ClusterError(msg)
+        if all(each.get("caBundle") == text for each in ours):
+            return
+        for each in ours:
+            each["caBundle"] = text
+        path = f"{_CONFIGURATIONS}/{name}"
+        await self._client.request("PUT", path, configuration, idempotent=False)
+        logger.info("the ValidatingWebhookConfiguration %s trusts the present authorities", name)
+
+    def _tell_of_missing(self, missing: frozenset[str]) -> None:
+        for name in sorted(missing - self._missing):
+            logger.warning(
+                "there is no ValidatingWebhookConfiguration %s: nobody asks this server by it", name
+            )
+        self._missing = missing
+
+    async def _read(self, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = await self._client.request("GET", path)
+        except Refused as refused:
+            if refused.status != _NOT_FOUND:
+                raise
+            return None
+        return found
+
 
 async def begin_renewal(settings: Settings) -> Renewal:
     """Return a renewal with a first pair in its files.
 
-    The webhook configuration may be applied after the server, so what is refused is tried again for a while.
-    Raises ClusterError.
+    The rights may be applied a moment after the server, so what fails is tried again for a while. Raises ClusterError.
     """
     name, namespace = settings.service
     own = OwnCertificates(
@@ -172,51 +266,9 @@ def _is_final(error: ClusterError) -> bool:
     return isinstance(error, Refused) and error.status in _NOT_ALLOWED
 
 
-async def _shared_keyring(
-    client: Client,
-    own: OwnCertificates,
-    last: Keyring | None,
-    may_renew: bool,
-    now: Callable[[], datetime],
-) -> Keyring:
-    collection = f"/api/v1/namespaces/{own.namespace}/secrets"
-    for attempt in range(_ATTEMPTS):
-        secret = await _read(client, f"{collection}/{own.secret}")
-        present = _keyring_in(secret)
-        wanted = renewed(present or last, own.names, own.lifetimes, now())
-        if wanted is present or (
-            present is not None and not may_renew and not is_overdue(present, now())
-        ):
-            return present or wanted
-        body = _secret(own, secret, wanted)
-        try:
-            if secret is None:
-                await client.request("POST", collection, body, idempotent=False)
-            else:
-                await client.request("PUT", f"{collection}/{own.secret}", body, idempotent=False)
-        except Refused as refused:
-            if refused.status != _CONFLICT:
-                raise
-            await asyncio.sleep(backoff(attempt, first=0.05))
-            continue
-        logger.info(
-            "a certificate was issued, good until %s", wanted.certificate.not_valid_after_utc
-        )
-        return wanted
-    msg = (
-        f"the Secret {own.namespace}/{own.secret} was changed by others {_ATTEMPTS} times in a row"
-    )
-    raise ClusterError(msg)
-
-
-async def _read(client: Client, path: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = await client.request("GET", path)
-    except Refused as refused:
-        if refused.status != _NOT_FOUND:
-            raise
-        return None
-    return found
+def _lease_seconds(lifetimes: Lifetimes) -> int:
+    """Return how long a holder that died is waited for: much less than a renewal may take, a third of a life."""
+    return max(3, min(DURATION, int(lifetimes.certificate.total_seconds() / 10)))
 
 
 def _keyring_in(secret: Mapping[str, Any] | None) -> Keyring | None:
@@ -255,35 +307,13 @@ def _secret(
     }
 
 
-async def _trust(client: Client, name: str, bundle: bytes, names: tuple[str, ...]) -> None:
-    """Put the bundle into the entries of a webhook configuration that lead to this server."""
-    path = f"{_CONFIGURATIONS}/{name}"
-    text = base64.b64encode(bundle).decode()
-    for attempt in range(_ATTEMPTS):
-        configuration = await client.request("GET", path)
-        ours = [
-            webhook["clientConfig"]
-            for webhook in configuration.get("webhooks") or ()
-            if not names_led_to(webhook.get("clientConfig") or {}).isdisjoint(names)
-        ]
-        if not ours:
-            msg = f"no entry of the ValidatingWebhookConfiguration {name} leads to {' or '.join(names)}"
-            raise ClusterError(msg)
-        if all(each.get("caBundle") == text for each in ours):
-            return
-        for each in ours:
-            each["caBundle"] = text
-        try:
-            await client.request("PUT", path, configuration, idempotent=False)
-        except Refused as refused:
-            if refused.status != _CONFLICT:
-                raise
-            await asyncio.sleep(backoff(attempt, first=0.05))
-            continue
-        logger.info("the ValidatingWebhookConfiguration %s trusts the present authorities", name)
-        return
-    msg = f"the ValidatingWebhookConfiguration {name} was changed by others {_ATTEMPTS} times in a row"
-    raise ClusterError(msg)
+def _entries_for(configuration: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the clientConfig of each entry that leads to one of the names."""
+    return [
+        webhook["clientConfig"]
+        for webhook in configuration.get("webhooks") or ()
+        if not names_led_to(webhook.get("clientConfig") or {}).isdisjoint(names)
+    ]
 
 
 def names_led_to(client_config: Mapping[str, Any]) -> frozenset[str]:

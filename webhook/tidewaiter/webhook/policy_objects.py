@@ -7,8 +7,6 @@ writes the status of the objects. Without definitions of the kinds there are non
 from __future__ import annotations
 
 import asyncio
-import secrets
-import socket
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tidewaiter.rules.cluster.access import find_access
 from tidewaiter.rules.cluster.client import Client, Refused, backoff
 from tidewaiter.rules.cluster.follow import Follower
-from tidewaiter.rules.cluster.lease import Lease
+from tidewaiter.rules.cluster.lease import Lease, candidate
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.manifest.fields import mapping, sequence, text
 from tidewaiter.rules.policy.compiled import Policy
@@ -141,8 +139,7 @@ class PolicyObjects:
 
     async def run(self) -> None:
         """Follow the objects until cancelled."""
-        identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
-        lease = Lease(self._client, self._access.namespace or "default", LEASE, identity)
+        lease = Lease(self._client, self._access.namespace or "default", LEASE, candidate())
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follower.run())

@@ -9,6 +9,8 @@ https://kubernetes.io/docs/concepts/architecture/leases/
 from __future__ import annotations
 
 import asyncio
+import secrets
+import socket
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,11 @@ DURATION = 15
 """Seconds that a Lease holds after it was renewed: the holder gives up after two thirds, and tries each eighth."""
 _API = "/apis/coordination.k8s.io/v1"
 _MOST_SECONDS = 3600
+
+
+def candidate() -> str:
+    """Return an identity that tells a process from every other: the host's name, a pod's for one, and chance."""
+    return f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
 class Lease:
@@ -98,6 +105,14 @@ class Lease:
         body = {**there, "spec": {**kept, "holderIdentity": "", "leaseDurationSeconds": 1}}
         await self._request("PUT", f"{self._collection}/{self._name}", body)
 
+    async def let_go(self) -> None:
+        """Release the Lease where that is quickly done."""
+        try:
+            async with asyncio.timeout(2):
+                await self.release()
+        except (ClusterError, TimeoutError):
+            return  # it runs out by itself
+
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do the work whenever, and only while, this candidate holds the Lease; ends when it is cancelled.
 
@@ -128,7 +143,7 @@ class Lease:
         finally:
             if working is not None:
                 await _end(working)
-            await self._let_go()
+            await self.let_go()
 
     def _left(self) -> float:
         """Return for how long this candidate may still work."""
@@ -140,13 +155,6 @@ class Lease:
         """Return a time to wait, not beyond the moment at which the work must end."""
         left = self._left()
         return min(seconds, left) if left > 0 else seconds
-
-    async def _let_go(self) -> None:
-        try:
-            async with asyncio.timeout(2):
-                await self.release()
-        except (ClusterError, TimeoutError):
-            return  # it runs out by itself
 
     async def _read(self) -> dict[str, Any] | None:
         try:
