@@ -74,6 +74,20 @@ def test_unknown_and_exempted_are_counted_but_listed_only_when_asked_for() -> No
     assert shown["summary"] == hidden["summary"]
 
 
+def test_fingerprints_are_those_of_sarif_where_they_are_asked_for() -> None:
+    from tidewaiter.cli.output import sarif
+
+    found = result(finding(), finding(line=40), finding(container="b"), UNKNOWN)
+    plain = json.loads(render(found))["findings"]
+    assert all("fingerprint" not in one for one in plain)
+    marked = json.loads(render(found, show=frozenset({"fingerprints"})))["findings"]
+    marks = [one.pop("fingerprint") for one in marked]
+    assert marked == plain
+    assert len(set(marks)) == 3
+    (run,) = json.loads("".join(sarif.pieces(found)))["runs"]
+    assert marks == [one["partialFingerprints"]["tidewaiter/v1"] for one in run["results"]]
+
+
 def test_what_is_not_there_is_null() -> None:
     report = json.loads(
         render(

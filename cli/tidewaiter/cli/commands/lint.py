@@ -35,7 +35,7 @@ _BY_FAIL_LEVEL = frozenset({"junit", "tap"})
 _AROUND = {"html": 2}
 """Source lines around a finding that a format shows."""
 FAIL_LEVELS = ("error", "warning", "info", "never")
-_STATUSES = ("exempted", "unknown")
+_SHOWN = ("exempted", "unknown", "fingerprints")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--baseline", metavar="FILE", help="leave out the findings that a baseline holds")
     add("--write-baseline", action="store_true", help="put all findings into the baseline")
     add("--changed-since", metavar="REF", help="only findings on objects changed since a commit")
-    add("--show", metavar="LIST", default="", help="also show: unknown, exempted")
+    add(
+        "--show",
+        metavar="LIST",
+        default="",
+        help="also show: unknown, exempted; fingerprints in JSON",
+    )
     add("--statistics", action="store_true", help="count the findings by rule")
     add("--jobs", type=_jobs, metavar="N", help="processes at most (default: one a core)")
     add("--no-cache", action="store_true", help="neither read nor write the cache")
@@ -78,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Lint, print the reports and return the exit code."""
     from tidewaiter.cli.run.lint import Job, lint
 
-    show = _statuses(arguments.show)
+    show = _wanted(arguments.show)
     reports = _reports(arguments)
     plain = stated_policy(
         arguments.policy,
@@ -181,14 +186,14 @@ def _exit_code(result: LintResult, fail_on: str) -> int:
     return 1 if found else 0
 
 
-def _statuses(text: str) -> frozenset[str]:
+def _wanted(text: str) -> frozenset[str]:
     from tidewaiter.rules.errors import InputError
 
-    statuses = frozenset(filter(None, (part.strip() for part in text.split(","))))
-    for status in sorted(statuses.difference(_STATUSES)):
-        msg = f"--show takes {' and '.join(_STATUSES)}, not {status!r}"
+    words = frozenset(filter(None, (part.strip() for part in text.split(","))))
+    for word in sorted(words.difference(_SHOWN)):
+        msg = f"--show takes {', '.join(_SHOWN)}; not {word!r}"
         raise InputError(msg)
-    return statuses
+    return words
 
 
 def _reports(arguments: argparse.Namespace) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json")
 FAIL_LEVELS = ("error", "warning", "info", "never")
-_STATUSES = ("exempted", "unknown")
+_SHOWN = ("exempted", "unknown", "fingerprints")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
     add("--report", action="append", metavar="FORMAT=FILE", help="one more report; repeatable")
     add("--fail-on", choices=FAIL_LEVELS, help="lowest severity that fails (default: error)")
-    add("--show", metavar="LIST", default="", help="also show: unknown, exempted")
+    add(
+        "--show",
+        metavar="LIST",
+        default="",
+        help="also show: unknown, exempted; fingerprints in JSON",
+    )
     add("--statistics", action="store_true", help="count the findings by rule")
     add("--verify-images", action="store_true", help="ask registries for the signatures demanded")
     add("--write-reports", action="store_true", help="write PolicyReports into the cluster")
@@ -65,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Scan, print the reports and return the exit code."""
     # Before the long work, so that a mistake in the call costs none.
-    show = _statuses(arguments.show)
+    show = _wanted(arguments.show)
     reports = _reports(arguments)
     shard = _shard(arguments)
     plain = _policy(arguments)
@@ -157,12 +162,12 @@ def _shard(arguments: argparse.Namespace) -> Shard | None:
     return shard_of_job(arguments.shards, os.environ.get("JOB_COMPLETION_INDEX", ""))
 
 
-def _statuses(text: str) -> frozenset[str]:
-    statuses = frozenset(filter(None, (part.strip() for part in text.split(","))))
-    for status in sorted(statuses.difference(_STATUSES)):
-        msg = f"--show takes {' and '.join(_STATUSES)}, not {status!r}"
+def _wanted(text: str) -> frozenset[str]:
+    words = frozenset(filter(None, (part.strip() for part in text.split(","))))
+    for word in sorted(words.difference(_SHOWN)):
+        msg = f"--show takes {', '.join(_SHOWN)}; not {word!r}"
         raise InputError(msg)
-    return statuses
+    return words
 
 
 def _reports(arguments: argparse.Namespace) -> list[tuple[str, str]]:

@@ -33,7 +33,8 @@ def render(result: LintResult, *, show: frozenset[str] = frozenset()) -> str:
 def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield the report piece by piece, since that of a large tree is larger than the tree.
 
-    `show` holds "unknown" and "exempted" where those are wanted as well.
+    `show` holds "unknown" and "exempted" where those are wanted as well, and "fingerprints" where each finding is to
+    have the one that SARIF has as `tidewaiter/v1`.
     """
     tally = count(result.findings)
     severities = ", ".join(f'"{severity}": {tally[severity]}' for severity in SEVERITIES)
@@ -45,14 +46,23 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
         f'"exempted": {tally[EXEMPTED]}, "errors": {len(result.errors)}{_held(result)}}},\n'
         ' "findings": '
     )
-    yield from array(
-        finding_object(finding)
+    listed = (
+        finding
         for finding in result.findings
         if finding.status == VIOLATION or finding.status in show
     )
+    yield from array(_marked(listed) if "fingerprints" in show else map(finding_object, listed))
     yield ',\n "errors": '
     yield from array(map(error_object, result.errors))
     yield "}\n"
+
+
+def _marked(findings: Iterable[LintFinding]) -> Iterator[str]:
+    from tidewaiter.cli.fingerprint import fingerprints
+
+    listed = list(findings)
+    for finding, mark in zip(listed, fingerprints(listed, by_file=False), strict=True):
+        yield f'{finding_object(finding)[:-1]}, "fingerprint": "{mark}"}}'
 
 
 def _held(result: LintResult) -> str:
