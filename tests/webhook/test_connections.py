@@ -149,7 +149,7 @@ def test_more_requests_at_once_than_the_limit_are_told_to_come_again(tmp_path: P
 
 def test_many_large_bodies_at_once_do_not_fill_the_memory(tmp_path: Path) -> None:
     large = json.dumps(review_of(config_map(text="x" * 6 * 2**20))).encode()
-    with running(tmp_path) as server:
+    with running(tmp_path, "--read-timeout", "1m") as server:
         statuses: list[int] = []
 
         def send() -> None:
