@@ -88,6 +88,8 @@ def judge(
                     findings.append(_finding(step, violation, resource))
             except CannotBeRead as gap:
                 findings.append(_unanswered(step, resource, f"cannot be told, as {gap}"))
+            except MemoryError:
+                raise  # not the rule's fault, and the rules after it would have no answer either
             except Exception as error:  # noqa: BLE001 - a broken rule must not hide the others' answers
                 crashes.append(RuleCrash(step.name, resource, f"{type(error).__name__}: {error}"))
                 findings.append(_unanswered(step, resource, _CRASHED))

@@ -20,6 +20,7 @@ import orjson
 
 from tidewaiter.rules.audit_chain import GENESIS, NUMBER, PREVIOUS, hash_of, last_link
 from tidewaiter.rules.errors import InputError
+from tidewaiter.webhook.decision import TOLD
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.settings import NONE, STDOUT
 
@@ -33,7 +34,6 @@ _BATCH = 256
 _RETRY = 1.0
 _LONGEST = 512
 """Characters of a name: the API server's own are shorter, and what is no name shall not fill the disk."""
-_ANSWERS = 200
 _TAIL = 4 * 2**20
 """How far back a log is read for its last line at the start; the longest line is much shorter."""
 
@@ -169,14 +169,15 @@ def entry_of(
                 "effect": each.effect,
                 "pointer": each.pointer[:_LONGEST],
             }
-            for each in answers[:_ANSWERS]
+            for each in answers[:TOLD]
         ],
         "policyHash": policy_hash,
         "latencyMs": round(seconds * 1000, 3),
         "traceId": trace_id,
     }
-    if len(answers) > _ANSWERS:
-        entry["moreRules"] = len(answers) - _ANSWERS
+    more = len(answers[TOLD:]) + sum(decision.further.values())
+    if more:
+        entry["moreRules"] = more
     return entry
 
 

@@ -7,11 +7,15 @@ pointers and rules only, so that no secret can reach a log through it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+TOLD = 200
+"""Answers of one decision that are told one by one; what one object breaks more often is counted."""
 
 Verdict = Literal["allowed", "warned", "denied", "exempted", "passed", "error"]
 """allowed: nothing to say; warned: let in with warnings; denied: kept out; exempted: the requester or the
@@ -72,4 +76,22 @@ class Decision:
     warnings: tuple[str, ...] = ()
     audit_annotations: Mapping[str, str] = field(default_factory=dict)
     answers: tuple[RuleAnswer, ...] = ()
+    further: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """How many answers there are beyond those, by rule, status and effect."""
     crashed_rules: tuple[str, ...] = ()
+
+    def tally(self) -> Mapping[tuple[str, str, str], int]:
+        """Return how many answers there are by rule, status and effect."""
+        return Counter(self.further) + _tally(self.answers)
+
+
+def shortened(decision: Decision) -> Decision:
+    """Return a decision with no more answers than are told one by one, and the others counted."""
+    told, others = decision.answers[:TOLD], decision.answers[TOLD:]
+    if not others:
+        return decision
+    return replace(decision, answers=told, further=Counter(decision.further) + _tally(others))
+
+
+def _tally(answers: Iterable[RuleAnswer]) -> Counter[tuple[str, str, str]]:
+    return Counter((each.rule, each.status, each.effect) for each in answers)

@@ -5,7 +5,6 @@ docs/metrics.md lists them; a test holds the two together.
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -194,8 +193,7 @@ class Metrics:
         self.latency.labels(gate).observe(seconds)
         if decision.verdict == "error":
             self.review_failures.labels(gate).inc()
-        found = Tally((each.rule, each.status, each.effect) for each in decision.answers)
-        for labels, times in found.items():
+        for labels, times in decision.tally().items():
             self.rule_answers.labels(*labels).inc(times)
         for rule in decision.crashed_rules:
             self.rule_crashes.labels(rule).inc()

@@ -15,17 +15,26 @@ from urllib.parse import parse_qsl
 import orjson
 
 from tidewaiter.rules.manifest.duration import parse_duration
-from tidewaiter.webhook.admission import BadReview, answer, failure, parse_review
+from tidewaiter.webhook.apart import Apart, GaveUp
 from tidewaiter.webhook.api_description import TIMEOUT_LENGTH, TIMEOUT_PATTERN
-from tidewaiter.webhook.image_policy import image_answer, parse_image_review
+from tidewaiter.webhook.decision import shortened
+from tidewaiter.webhook.judging import (
+    DEFECT,
+    Refusal,
+    images_asked_about,
+    judge,
+    read,
+    report_defect,
+    undecided,
+)
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
-    from tidewaiter.webhook.admission import AdmissionRequest
-    from tidewaiter.webhook.decision import Decision
+    from tidewaiter.rules.image_answers import ImageAnswer
+    from tidewaiter.webhook.judging import Answered, Request
     from tidewaiter.webhook.policy_watch import LoadedPolicy
     from tidewaiter.webhook.serving import Serving
 
@@ -43,27 +52,15 @@ MARGIN = 0.1
 _LARGEST_MARGIN = 0.5
 _FOR_IMAGES = 0.9
 """The part of what is left in which registries may answer, so that the rules after them are still reached."""
+LARGE = 64 * 2**10
+"""Bytes of a request that is judged apart: what is smaller takes a tenth of a second at the very most."""
 _DURATION = re.compile(TIMEOUT_PATTERN)
 _BUFFERED = 64 * 2**20
-"""Bytes of all requests that are being read; more are turned away, however many clients send at once."""
+"""Bytes of all requests that are being read, and of large ones that wait for their verdict; more are turned away, however many clients send at once."""
 _THROWN_AWAY = 64 * 2**20
 _LINGER = 2.0
 """What is still read after an answer that refuses a body, and for how long: a client that is cut off while it sends
 loses the answer."""
-
-
-class Refusal(Exception):
-    """A request that gets no verdict."""
-
-    def __init__(
-        self, status: int, reason: str, message: str, headers: Iterable[tuple[bytes, bytes]] = ()
-    ) -> None:
-        """Keep the HTTP status, the reason as it is counted, a sentence and further headers."""
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.headers = list(headers)
 
 
 class Disconnected(Exception):
@@ -80,6 +77,7 @@ class Reviews:
         self._max_in_flight = serving.settings.max_in_flight
         self._in_flight = 0
         self._buffered = 0
+        self._apart = Apart()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request to a path of PATHS."""
@@ -87,9 +85,12 @@ class Reviews:
         gate = PATHS[scope["path"]]
         began: float = scope["state"].get("began") or time.monotonic()
         self._in_flight += 1
+        held = 0
         try:
             body = await self._body(scope, receive)
             timeout = _timeout(scope["query_string"])
+            held = len(body) if len(body) > LARGE else 0
+            self._buffered += held
             loaded = serving.policy.current
             decision, response = await self._decide(gate, body, loaded, began, timeout)
         except Refusal as refusal:
@@ -101,6 +102,7 @@ class Reviews:
             return
         finally:
             self._in_flight -= 1
+            self._buffered -= held
         await _respond(send, 200, response)
         seconds = time.monotonic() - began
         try:
@@ -153,74 +155,78 @@ class Reviews:
 
     async def _decide(
         self, gate: str, body: bytes, loaded: LoadedPolicy, began: float, patience: float
-    ) -> tuple[Decision, bytes]:
+    ) -> Answered:
         """Return the decision and the bytes of its answer. Raises Refusal for what is no review."""
-        deadline = began + patience - min(patience * MARGIN, _LARGEST_MARGIN)
-
-        def out_of_time() -> bool:
-            return time.monotonic() > deadline
-
-        try:
-            payload = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise Refusal(400, "json", f"the body is not JSON: {error}") from None
+        margin = min(patience * MARGIN, _LARGEST_MARGIN)
+        deadline = began + patience - margin
         today = self._serving.today()
+        is_large = len(body) > LARGE
+        if is_large and loaded.policy.images is None:
+            return await self._judged_apart(gate, body, loaded, today, deadline, margin, {})
+        request = read(gate, body)
         try:
-            if gate == VALIDATE:
-                request = parse_review(payload)
-                try:
-                    await self._ask(loaded, loaded.reviewer.images(request), deadline)
-                    decision = loaded.reviewer.review(request, today=today, out_of_time=out_of_time)
-                except Exception as error:  # noqa: BLE001 - whatever a defect is, the API server gets an answer
-                    _report_defect(error)
-                    decision = _undecided(loaded, request)
-                return decision, orjson.dumps(answer(decision))
-            image_request = parse_image_review(payload)
-            try:
-                await self._ask(loaded, image_request.images, deadline)
-                decision = loaded.image_reviewer.review(
-                    image_request, today=today, out_of_time=out_of_time
-                )
-            except Exception as error:  # noqa: BLE001 - as above
-                _report_defect(error)
-                decision = loaded.image_reviewer.undecided(image_request, _DEFECT)
-            return decision, orjson.dumps(image_answer(decision))
-        except BadReview as bad:
-            raise Refusal(bad.status, "review", bad.message) from None
+            answers = await self._ask(loaded, request, deadline)
+        except Exception as error:  # noqa: BLE001 - whatever a defect is, the API server gets an answer
+            report_defect(error)
+            return undecided(request, loaded, DEFECT)
+        if is_large:
+            return await self._judged_apart(gate, body, loaded, today, deadline, margin, answers)
+        _lay_out(loaded, answers)
+        return judge(request, loaded, today, deadline)
 
-    async def _ask(self, loaded: LoadedPolicy, images: Sequence[str], deadline: float) -> None:
-        """Find out about images, and leave the answers where the review that follows at once reads them."""
+    async def _judged_apart(
+        self,
+        gate: str,
+        body: bytes,
+        loaded: LoadedPolicy,
+        today: str,
+        deadline: float,
+        margin: float,
+        answers: Mapping[str, ImageAnswer],
+    ) -> Answered:
+        """Judge a large review while others go on; where it cannot be judged in time, the policy says what then."""
+
+        def work() -> Answered | tuple[int, str, str]:
+            try:
+                request = read(gate, body)
+            except Refusal as refusal:
+                return refusal.status, refusal.reason, refusal.message
+            _lay_out(loaded, answers)
+            decision, response = judge(request, loaded, today, deadline - margin)
+            return shortened(decision), response
+
+        try:
+            # Its rules stop a margin before the deadline; what does not is ended there.
+            result = await self._apart.run(work, deadline - time.monotonic())
+        except GaveUp as why:
+            logger.error("a large review could not be judged: %s", why)
+            return undecided(read(gate, body), loaded, f"tidewaiter could not judge this: {why}")
+        if len(result) == 3:
+            raise Refusal(*result)
+        return result
+
+    async def _ask(
+        self, loaded: LoadedPolicy, request: Request, deadline: float
+    ) -> Mapping[str, ImageAnswer]:
+        """Find out about the images that a request needs to know about."""
         facts = loaded.policy.images
-        if facts is None:
-            return
+        images = images_asked_about(request, loaded) if facts is not None else ()
+        if facts is None or not images:
+            return {}
         left = (deadline - time.monotonic()) * _FOR_IMAGES
-        answers = await self._serving.images.find_out(facts, images, left) if images else {}
-        # No await between here and the review: another request would put its own answers there.
-        facts.answers = answers
+        return await self._serving.images.find_out(facts, images, left)
 
     def _too_large(self) -> Refusal:
         return Refusal(413, "too_large", f"a request has at most {self._max_body} bytes")
 
 
-_DEFECT = "tidewaiter could not judge this request, because of a defect; its log says more"
+def _lay_out(loaded: LoadedPolicy, answers: Mapping[str, ImageAnswer]) -> None:
+    """Put answers about images where the review that follows at once reads them.
 
-
-def _undecided(loaded: LoadedPolicy, request: AdmissionRequest) -> Decision:
-    """Return what the policy says of a request that cannot be judged; never open by a second defect."""
-    try:
-        return loaded.reviewer.undecided(request, _DEFECT)
-    except Exception as error:  # noqa: BLE001 - as above
-        _report_defect(error)
-        return failure(request, _DEFECT, allowed=False)
-
-
-def _report_defect(error: Exception) -> None:
-    """Name the place of a defect; its message may quote a value."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].name} in {frames[-1].filename.rpartition('/')[2]}" if frames else "?"
-    logger.error("a review failed, which is a defect: %s at %s", type(error).__name__, where)
+    No await may stand between: another request would put its own answers there.
+    """
+    if loaded.policy.images is not None:
+        loaded.policy.images.answers = answers
 
 
 def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> int:

@@ -87,7 +87,7 @@ def tracer_from_environment() -> Tracer | None:
 
 def _attributes(gate: str, decision: Decision, policy_hash: str) -> dict[str, Any]:
     subject = decision.subject
-    found = sorted({answer.rule for answer in decision.answers if answer.effect != "none"})
+    found = sorted({rule for rule, _, effect in decision.tally() if effect != "none"})
     return {
         "http.request.method": "POST",
         "http.route": f"/{gate}",

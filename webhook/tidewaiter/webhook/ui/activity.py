@@ -45,7 +45,7 @@ class Activity:
     def note(self, gate: str, decision: Decision) -> None:
         """Remember a decision."""
         subject = decision.subject
-        rules = tuple({each.rule: None for each in decision.answers if each.status == VIOLATION})
+        rules = tuple({rule: None for rule, status, _ in decision.tally() if status == VIOLATION})
         for rule in rules:
             if rule in self._violated or len(self._violated) < _MOST_RULES:
                 self._violated[rule] += 1

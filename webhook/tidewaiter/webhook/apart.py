@@ -1,0 +1,130 @@
+"""Work that would keep other reviews waiting, done by a copy of the process.
+
+A copy, made by fork, has the policy and the inventory as they stand, shares their memory, and needs no locks. What it
+takes is bounded: the system ends it when its time is up, whatever it is doing, and it gets no more memory than stated
+here. There is one at a time, since each is good for as much memory as the server itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import resource
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from tidewaiter.webhook.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Result = TypeVar("Result")
+
+MOST_MEMORY = 256 * 2**20
+"""Bytes that a copy may take beyond what it begins with."""
+_REAPED_EVERY = 0.05
+_SIGNALS = signal.valid_signals()
+
+
+class GaveUp(Exception):
+    """A copy had no answer in time, or could not give one at all."""
+
+
+class Apart:
+    """Does work in a copy of the process, one after the other."""
+
+    def __init__(self) -> None:
+        """Make no copy yet."""
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Callable[[], Result], seconds: float) -> Result:
+        """Return what `work` returns, which must be something that pickle takes. Raises GaveUp."""
+        try:
+            async with asyncio.timeout(seconds) as limit, self._turn:
+                left = (limit.when() or 0) - asyncio.get_running_loop().time()
+                content = await _done_by_copy(work, left)
+        except TimeoutError:
+            raise GaveUp("it took too long") from None
+        except OSError as error:
+            raise GaveUp(f"no copy can be made: {error.strerror}") from None
+        if not content:
+            raise GaveUp("it failed, or took too much time or memory")
+        result: Result = pickle.loads(content)  # noqa: S301 - written by this very program
+        return result
+
+
+async def _done_by_copy(work: Callable[[], Result], seconds: float) -> bytes:
+    """Return what the copy writes, empty where it ended without."""
+    reader, writer = os.pipe()
+    try:
+        pid = _fork(work, writer, seconds)
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    loop = asyncio.get_running_loop()
+    stream = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(stream)
+    pipe, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(reader, "rb", 0))
+    try:
+        return await stream.read()
+    finally:
+        pipe.close()
+        os.kill(pid, signal.SIGKILL)
+        _reap(pid, loop)
+
+
+def _fork(work: Callable[[], Result], writer: int, seconds: float) -> int:
+    # A signal that reached the copy would be told to the server, by the descriptor that they share at first.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_the_copy(work, writer, seconds)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
+
+
+def _be_the_copy(work: Callable[[], Result], writer: int, seconds: float) -> NoReturn:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        # Else a connection would stay open that the server has closed.
+        os.closerange(3, writer)
+        os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX"))
+        gc.disable()
+        _limit_memory()
+        content = pickle.dumps(work())
+        while content:
+            content = content[os.write(writer, content) :]
+        status = 0
+    except Exception as error:  # noqa: BLE001 - the server answers for it
+        logger.error("a copy of the server failed: %s", type(error).__name__)
+    finally:
+        os._exit(status)
+
+
+def _limit_memory() -> None:
+    """Let a review that takes too much fail by itself, before the system ends the whole container for it."""
+    if not sys.platform.startswith("linux"):
+        return
+    with open("/proc/self/statm", "rb") as file:
+        pages = int(file.read().split()[0])
+    most = pages * resource.getpagesize() + MOST_MEMORY
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+
+def _reap(pid: int, loop: asyncio.AbstractEventLoop) -> None:
+    """Take note of a copy's end; that of one that is killed takes the system a moment."""
+    if os.waitpid(pid, os.WNOHANG) == (0, 0):
+        loop.call_later(_REAPED_EVERY, _reap, pid, loop)
