@@ -130,33 +130,100 @@ def test_the_charts_have_words_for_those_who_do_not_see_them(broken: webdriver.C
         assert "error" in str(said) or "warning" in str(said)
 
 
+CONTRASTS = """
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const over = (colors) => { canvas.clearRect(0, 0, 1, 1);
+    for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => { [r, g, b] = [r, g, b].map(v => { v /= 255;
+    return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
+    return .2126 * r + .7152 * g + .0722 * b; };
+  const behind = (node) => { const found = [];
+    for (let at = node; at; at = at.parentElement) { const color = getComputedStyle(at).backgroundColor;
+      found.unshift(color); if (over([color])[3] === 255) break; }
+    return found; };
+  const ratio = (color, node) => { const back = behind(node);
+    const [a, b] = [light(over([...back, color])), light(over(back))];
+    return (Math.max(a, b) + .05) / (Math.min(a, b) + .05); };
+  const name = (node) => [node.tagName.toLowerCase(), ...node.getAttribute('class')?.split(' ') ?? []].join('.');
+  const worst = {};
+  const note = (kind, node, found) => { const key = kind + ' ' + name(node); worst[key] = Math.min(worst[key] ?? 99, found); };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) { const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.checkVisibility() || node.closest('script, noscript')) continue;
+    const svg = node instanceof SVGElement;
+    note('text', node, ratio(getComputedStyle(node)[svg ? 'fill' : 'color'], node)); }
+  for (const node of document.querySelectorAll('.bars rect, .legend i, .donut circle:not(.track)')) {
+    const style = getComputedStyle(node);
+    const color = node.tagName === 'circle' ? style.stroke : node.tagName === 'rect' ? style.fill : style.backgroundColor;
+    note('graphic', node, ratio(color, node.tagName === 'I' ? node.parentElement : node)); }
+  for (const node of document.querySelectorAll('.finding, .totals li'))
+    note('graphic', node, ratio(getComputedStyle(node).borderLeftColor, node));
+  for (const node of document.querySelectorAll('.tools input, .tools select, #theme'))
+    note('control', node, ratio(getComputedStyle(node).borderTopColor, node.parentElement));
+  return worst;
+"""
+"""Of each kind of text, graphic and control on the page, the least contrast, by the formula of WCAG 2.2."""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_can_be_read_in_both_schemes(broken: webdriver.Chrome, scheme: str) -> None:
-    script = """
-      const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-      const rgb = color => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data]; };
-      const light = ([r, g, b]) => { [r, g, b] = [r, g, b].map(v => { v /= 255;
-        return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
-        return .2126 * r + .7152 * g + .0722 * b; };
-      const behind = node => { for (let at = node; at; at = at.parentElement) {
-        const color = getComputedStyle(at).backgroundColor; if (rgb(color)[3] === 255) return color; } };
-      return ['h1', '.facts', '.totals b', '.totals span', '.badge.error', '.badge.warning', '.message', '.place',
-              '.about', '.source .number', '.source .hit', '.details a', 'pre.remedy', '.bars .number', '.found']
-        .map(name => { const node = document.querySelector(name);
-          const [a, b] = [light(rgb(getComputedStyle(node).color)), light(rgb(behind(node)))];
-          return [name, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]; });
-    """
-    media(broken, prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+def test_all_that_is_shown_can_be_told_apart_in_both_schemes(
+    browser: webdriver.Chrome, tmp_path: Path, scheme: str
+) -> None:
+    page = tmp_path / "page.html"
+    words = ("--profile=all", "--show=unknown,exempted")
+    lint(ROOT / "deploy/examples/payments-broken", page, *words)
+    media(browser, prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+    browser.get(page.as_uri())
+    browser.find_element(By.ID, "open").click()
     try:
-        ratios = dict(broken.execute_script(script))
-        assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
-        background = broken.execute_script("return getComputedStyle(document.body).backgroundColor")
-        broken.find_element(By.ID, "theme").click()
-        changed = broken.execute_script("return getComputedStyle(document.body).backgroundColor")
+        ratios: dict[str, float] = browser.execute_script(CONTRASTS)
+        for kind in ("text span.badge.error", "text mark", "text text.label", "graphic rect.warning",
+                     "graphic rect.other", "control input"):  # fmt: skip
+            assert kind in ratios
+        needed = {"text": 4.5, "graphic": 3.0, "control": 3.0}  # success criteria 1.4.3 and 1.4.11
+        assert {
+            name: round(ratio, 2)
+            for name, ratio in ratios.items()
+            if ratio < needed[name.split(" ")[0]]
+        } == {}
+        background = browser.execute_script(
+            "return getComputedStyle(document.body).backgroundColor"
+        )
+        browser.find_element(By.ID, "theme").click()
+        changed = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert changed != background
     finally:
-        media(broken)
+        media(browser)
+
+
+def test_without_scripts_every_finding_is_there_to_read(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "hostile.yaml"
+    manifest.write_text(HOSTILE, encoding="utf-8")
+    page = tmp_path / "page.html"
+    lint(manifest, page, "--profile=all")
+    lint(ROOT / "deploy/examples/payments-broken", tmp_path / "broken.html")
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((tmp_path / "broken.html").as_uri())
+        rows = browser.find_elements(By.CSS_SELECTOR, "li.finding")
+        assert len(rows) == 21
+        assert rows[0].text.split("\n") == [
+            'error Role settlement allows all resources (resources: ["*"]) rbac-no-wildcard 10:17',
+            "Role payments/settlement: /rules/1/resources/0",
+            '    resources: ["*"]',
+        ]
+        link = rows[0].find_element(By.TAG_NAME, "a").get_attribute("href")
+        assert link
+        assert browser.find_elements(By.ID, link.partition("#")[2])
+        assert not browser.find_element(By.ID, "filters").is_displayed()
+        browser.get(page.as_uri())
+        assert "</script><script>" in browser.find_element(By.CSS_SELECTOR, "ul.plain").text
+        assert browser.find_elements(By.CSS_SELECTOR, "img, [onload], [onerror]") == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(broken: webdriver.Chrome) -> None:

@@ -22,6 +22,7 @@ from tidewaiter.cli.output.shared import (
     object_name,
     repository_path,
     shown,
+    where,
 )
 from tidewaiter.cli.output.statistics import count, counted
 from tidewaiter.rules.finding import EXEMPTED, SEVERITIES, UNKNOWN, VIOLATION
@@ -60,7 +61,8 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
         yield _tools(names)
         yield '<div id="findings"></div>\n'
         yield '<button type="button" id="more" hidden>Show more</button>\n'
-        yield "<noscript><p>The list needs JavaScript; the rules below do not.</p></noscript></section>\n"
+        yield from _plain_list(result, findings, names)
+        yield "</section>\n"
         yield _rules(rules, names, findings)
     else:
         good = "" if result.errors else " good"
@@ -282,6 +284,35 @@ def _tools(names: _Names) -> str:
         '<button type="button" id="open" aria-pressed="false">Open all</button>'
         '<span class="keys"><kbd>/</kbd> search, <kbd>j</kbd> <kbd>k</kbd> next and previous, '
         "<kbd>Enter</kbd> open, <kbd>Esc</kbd> clear</span></p></div>\n"
+    )
+
+
+def _plain_list(
+    result: LintResult, findings: Sequence[LintFinding], names: _Names
+) -> Iterator[str]:
+    """Yield the findings for where no script runs; a browser with scripts reads it as one text and builds nothing."""
+    yield "<noscript>\n"
+    file = None
+    for finding in findings:
+        if finding.file != file:
+            yield "</ul>\n" if file is not None else ""
+            file = finding.file
+            yield f'<h3 class="file">{escape(repository_path(file))}</h3>\n<ul class="plain">\n'
+        yield _plain_row(finding, names, result.lines.get((finding.file, finding.line), ""))
+    yield "</ul>\n</noscript>\n"
+
+
+def _plain_row(finding: LintFinding, names: _Names, line: str) -> str:
+    level = label(finding)
+    facts = (where(finding), exemption_text(finding))
+    source = f"<pre>{escape(_line(line))}</pre>" if line.strip() else ""
+    return (
+        f'<li class="finding {_style(level)}"><span class="badge {_style(level)}">{level}</span> '
+        f'<span class="message">{escape(clean(finding.message))}</span> '
+        f'<a href="#rule-{names.rules[finding.rule]}">{escape(finding.rule)}</a> '
+        f'<span class="place">{finding.line}:{finding.column}</span>'
+        + "".join(f'<div class="about">{escape(fact)}</div>' for fact in facts if fact)
+        + f"{source}</li>\n"
     )
 
 
