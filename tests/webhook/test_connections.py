@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 import time
@@ -64,6 +65,19 @@ def test_who_sends_a_byte_at_a_time_is_told(impatient: Webhook, sent: bytes) -> 
                 continue
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 3
+
+
+def test_what_arrives_while_the_server_is_held_up_is_not_late(impatient: Webhook) -> None:
+    with impatient.connect() as connection:
+        connection.sendall(HEAD + BODY[:40])
+        until(lambda: impatient.metric("tidewaiter_requests_in_flight") == 1)
+        impatient.signal(signal.SIGSTOP)
+        try:
+            time.sleep(3)
+            connection.sendall(BODY[40:])
+        finally:
+            impatient.signal(signal.SIGCONT)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_idle_connection_is_closed_later_than_an_unused_one(impatient: Webhook) -> None:

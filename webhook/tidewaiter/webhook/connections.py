@@ -124,7 +124,18 @@ class Connections:
         while True:
             self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
             self._check_all()
+            began = time.monotonic()
             await asyncio.sleep(SWEEP)
+            self._forgive(time.monotonic() - began - SWEEP)
+
+    def _forgive(self, late: float) -> None:
+        """Take from each connection's age the time in seconds in which the server itself was held up.
+
+        What a client has sent meanwhile is still to be read.
+        """
+        if late > 0:
+            for connection in self._each():
+                connection.since += late
 
     def _check_all(self) -> None:
         now = time.monotonic()
