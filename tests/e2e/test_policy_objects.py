@@ -351,6 +351,66 @@ def test_definitions_that_come_later_are_noticed_and_their_going_too(
         for each in definitions():
             server.admin.delete(each)
         until(lambda: not denies(webhook, shop), 30)
+        # As by whoever deletes and installs again in one breath.
+        for _ in range(2):
+            install(server)
+            server.admin.create(strict)
+            until(lambda: denies(webhook, shop), 30)
+            for each in definitions():
+                server.admin.delete(each)
+            until(lambda: not served(server), 30)
+        until(lambda: not denies(webhook, shop), 30)
+
+
+def test_a_webhook_that_may_not_read_the_policies_that_are_there_is_not_ready(
+    defined: ApiServer, shop: str, tmp_path: Path
+) -> None:
+    defined.admin.create(policy({"profile": "pss-restricted"}))
+    (tmp_path / "tidewaiter.yaml").write_text(LAX)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(defined.kubeconfig.read_text().replace(defined.token, defined.user_token))
+    with running(
+        tmp_path, "--inventory=cluster", f"--kubeconfig={kubeconfig}", "--background-audit=0s"
+    ) as webhook:
+        until(lambda: "[+]inventory ok" in webhook.request("GET", "/readyz?verbose").text, 30)
+        answer = webhook.request("GET", "/readyz?verbose")
+        assert answer.status == 503
+        assert "[-]policy failed: objects not read yet" in answer.text
+        until(lambda: "ClusterPolicy.tidewaiter.dev: the cluster does not let" in ready(webhook))
+        allow(defined, "jane", "tidewaiter.dev", ["clusterpolicies", "policies"])
+        until(lambda: webhook.request("GET", "/readyz").status == 200, 30)
+        assert denies(webhook, shop)
+    withdraw(defined)
+
+
+def ready(webhook: Webhook) -> str:
+    return webhook.request("GET", "/readyz?verbose").text
+
+
+READER = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "policies"},
+}
+
+
+def allow(server: ApiServer, user: str, group: str, resources: list[str]) -> None:
+    rule = {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}
+    server.admin.create({**READER, "rules": [rule]})
+    api = "rbac.authorization.k8s.io"
+    server.admin.create(
+        {
+            **READER,
+            "kind": "ClusterRoleBinding",
+            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "policies"},
+            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+        }
+    )
+
+
+def withdraw(server: ApiServer) -> None:
+    for kind in ("ClusterRoleBinding", "ClusterRole"):
+        server.admin.delete({**READER, "kind": kind})
 
 
 def test_two_replicas_come_to_one_policy_and_do_not_fight_for_the_status(

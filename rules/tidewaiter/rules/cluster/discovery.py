@@ -17,7 +17,7 @@ from tidewaiter.rules.manifest.resource import kind_id
 from tidewaiter.rules.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tidewaiter.rules.cluster.client import Client
 
@@ -26,6 +26,9 @@ _AGGREGATED = ",".join(
     for version in ("v2", "v2beta1")
 )
 _ACCEPT = f"{_AGGREGATED},application/json"
+_OF_CUSTOM_RESOURCES = frozenset(
+    {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
+)
 
 
 @record
@@ -65,6 +68,32 @@ class ApiResource:
         where = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
         what = f"/{quote(name, safe='')}" if name else ""
         return f"{root}/{self.version}{where}/{self.name}{what}"
+
+
+def defined_resource(definition: Mapping[str, Any]) -> ApiResource | None:
+    """Return the kind that a CustomResourceDefinition brings, None where it is not served.
+
+    The definition says so before discovery does, which follows it.
+    """
+    spec = mapping(definition.get("spec"))
+    conditions = map(mapping, sequence(mapping(definition.get("status")).get("conditions")))
+    if not any(
+        each.get("type") == "Established" and each.get("status") == "True" for each in conditions
+    ):
+        return None
+    served = [each for each in map(mapping, sequence(spec.get("versions"))) if each.get("served")]
+    if not served:
+        return None
+    served.sort(key=lambda each: not each.get("storage"))
+    names = mapping(spec.get("names"))
+    return ApiResource(
+        text(spec.get("group")),
+        text(served[0].get("name")),
+        text(names.get("kind")),
+        text(names.get("plural")),
+        spec.get("scope") == "Namespaced",
+        _OF_CUSTOM_RESOURCES,
+    )
 
 
 class Discovery:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from tidewaiter.rules.cluster.client import Refused, backoff
-from tidewaiter.rules.cluster.discovery import discover
+from tidewaiter.rules.cluster.discovery import defined_resource, discover
 from tidewaiter.rules.cluster.permissions import followable
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.inventory import namespace_of
@@ -184,8 +184,9 @@ class Follower:
     ) -> None:
         """Prepare; nothing is asked before `run`.
 
-        Where `kinds` are given, only these are followed, beside definitions of custom resources, which they may come
-        and go with, and their objects are handed on as they are.
+        Where `kinds` are given, only these are followed, beside definitions of custom resources, which they come and
+        go with, and their objects are handed on as they are. All that are defined must have been read before all is
+        synced: those who ask for them cannot do without.
         """
         self._client = client
         self._kinds = None if kinds is None else kinds | {_DEFINITION}
@@ -201,6 +202,8 @@ class Follower:
         self._synced = False
         self._error = ""
         self._restricted: set[str] = set()
+        self._defined: dict[str, ApiResource] = {}
+        """By the name of its definition, each of `kinds` that is defined."""
         self._pauses: Iterator[float] = iter(())
 
     @property
@@ -242,6 +245,7 @@ class Follower:
         finally:
             self._tasks = None
             self._followed.clear()
+            self._defined.clear()
 
     def adopt(self, policy: Policy) -> None:
         """Keep what another policy reads: what it changes is read again."""
@@ -293,18 +297,25 @@ class Follower:
             for each in found.preferred()
             if each.is_listable and (self._kinds is None or each.kind_id in self._kinds)
         }
+        served |= {each.kind_id: each for each in self._defined.values()}
         self._restricted.clear()
         for kind in sorted(served):
             if not is_followed(kind):
                 self._inventory.cannot_read(kind, "tidewaiter does not follow them")
                 continue
             # A server that has just started may know of few rights yet: what is followed stays, and its watch tells.
-            if kind not in self._followed and not is_allowed(served[kind]):
+            if (
+                kind not in self._followed
+                and not self._must_be_read(kind)
+                and not is_allowed(served[kind])
+            ):
                 self._restricted.add(kind)
                 self._inventory.cannot_read(kind, _FORBIDDEN)
                 continue
             followed = self._followed.get(kind)
-            if followed is not None and (followed.missing or followed.resource != served[kind]):
+            if followed is not None and (
+                followed.missing or followed.resource.path() != served[kind].path()
+            ):
                 self._stop(kind)
                 followed = None
             if followed is None:
@@ -315,6 +326,20 @@ class Follower:
                 self._inventory.can_read(kind)
         self._discovered = True
         self._check_synced()
+
+    def _must_be_read(self, kind: str) -> bool:
+        return self._kinds is not None and kind != _DEFINITION
+
+    def _note_definition(self, definition: Mapping[str, Any], *, is_gone: bool = False) -> None:
+        """Start to follow what a definition brings, before discovery tells of it; what goes, goes by discovery."""
+        name = text(mapping(definition.get("metadata")).get("name"))
+        resource = None if is_gone else defined_resource(definition)
+        if resource is None or resource.kind_id not in (self._kinds or ()):
+            self._defined.pop(name, None)
+            return
+        self._defined[name] = resource
+        if resource.kind_id not in self._followed:
+            self._start(resource)
 
     def _start(self, resource: ApiResource) -> None:
         if self._tasks is None:
@@ -387,6 +412,10 @@ class Follower:
         if error.status == _GONE:
             followed.version = ""
             return 0.0 if attempt == 1 else backoff(attempt)
+        if error.status == 404 and any(kind == each.kind_id for each in self._defined.values()):
+            # The server is about to know it: what was read of it holds on.
+            followed.version = ""
+            return backoff(attempt, first=_AFTER_CHANGE[0])
         lasting = error.status in _LASTING
         if lasting or not followed.synced:
             if lasting:
@@ -397,12 +426,14 @@ class Follower:
                 else f"the cluster answers with {error.status}"
             )
             self._inventory.cannot_read(kind, reason)
-            followed.settled = True
+            followed.settled |= error.status == 404 or not self._must_be_read(kind)
             self._check_synced()
         if error.status == 404:
             followed.missing = True
             self._changed.set()
-        return _SLOW_RETRY * random.uniform(0.5, 1.0) if lasting else backoff(attempt)  # noqa: S311
+        if lasting and followed.settled:
+            return _SLOW_RETRY * random.uniform(0.5, 1.0)  # noqa: S311
+        return backoff(attempt)
 
     def _give_up_if_alone(self, followed: _Followed) -> None:
         """Take a kind for unknown that has been silent for long while others are heard of."""
@@ -439,6 +470,8 @@ class Follower:
                     await asyncio.sleep(0)
         self._inventory.retain(followed.resource.kind_id, seen)
         if followed.resource.kind_id == _DEFINITION:
+            names = {name for _, name in seen}
+            self._defined = {name: each for name, each in self._defined.items() if name in names}
             self._changed.set()
         followed.version = version
         followed.lists += 1
@@ -531,6 +564,8 @@ class Follower:
                 followed.broken.discard((namespace, name))
                 self._tell_readable(followed)
         if kind != "BOOKMARK" and followed.resource.kind_id == _DEFINITION:
+            if kind == "DELETED":
+                self._note_definition(obj, is_gone=True)
             self._changed.set()
         followed.version = text(metadata.get("resourceVersion")) or followed.version
 
@@ -542,6 +577,8 @@ class Follower:
         namespace, name = text(metadata.get("namespace")), text(metadata.get("name"))
         kind = followed.resource.kind_id
         try:
+            if kind == _DEFINITION:
+                self._note_definition(obj)
             content = obj if self._kinds else kept(obj, self._pod_specs, self._whole)
             if content is None:
                 self._inventory.remove(kind, namespace, name)
