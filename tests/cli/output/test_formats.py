@@ -256,6 +256,19 @@ def test_sarif_keeps_the_gravest_where_code_scanning_takes_no_more() -> None:
     assert note["message"]["text"].startswith("1 findings are left out")
 
 
+def test_sarif_says_what_code_scanning_will_not_show_and_keeps_to_its_lengths() -> None:
+    rows = [finding(line=line) for line in range(1, sarif.SHOWN_LIMIT + 1)]
+    (run,) = json.loads(render("sarif", result(*rows)))["runs"]
+    assert "toolExecutionNotifications" not in run["invocations"][0]
+    (run,) = json.loads(render("sarif", result(*rows, finding(message="ä" * 3_000))))["runs"]
+    (note,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert note["message"]["text"] == "of 5001 findings code scanning shows the gravest 5000"
+    assert len(run["results"]) == sarif.SHOWN_LIMIT + 1
+    message = run["results"][-1]["message"]["text"]
+    assert len(message) == sarif.TEXT_LIMIT
+    assert message.endswith("…")
+
+
 @pytest.mark.parametrize(
     ("text", "hashes"),
     [

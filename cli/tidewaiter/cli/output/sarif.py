@@ -43,7 +43,11 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 RESULT_LIMIT = 25_000
-"""Code scanning refuses a run with more, and shows 5,000 of them."""
+"""Code scanning refuses a run with more."""
+SHOWN_LIMIT = 5_000
+"""Of these it keeps so many, by severity."""
+TEXT_LIMIT = 1_024
+"""Characters that code scanning keeps of a description or message."""
 FIX_LIMIT = 2_000
 """Each fix has its document read again, and nobody goes through more by hand: `tidewaiter fix` makes them."""
 _TAG_LIMIT = 10
@@ -64,6 +68,9 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
         findings = _gravest(findings)
         text = f"{left_out} findings are left out, the least grave ones: code scanning takes {RESULT_LIMIT}"
         notes.append({"level": "warning", "message": {"text": text}})
+    elif len(findings) > SHOWN_LIMIT:
+        text = f"of {len(findings)} findings code scanning shows the gravest {SHOWN_LIMIT}"
+        notes.append({"level": "note", "message": {"text": text}})
     rules = rules_of(findings)
     files = _Files(findings)
     yield f'{{"$schema": {_json(SCHEMA)},\n "version": "2.1.0",\n "runs": [{{\n'
@@ -126,8 +133,8 @@ def _rule(rule: RuleText) -> Plain:
         properties["security-severity"] = _SCORES[rule.severity]
     descriptor: Plain = {
         "id": rule.name,
-        "shortDescription": {"text": _sentence(rule.summary)},
-        "fullDescription": {"text": _sentence(rule.rationale or rule.summary)},
+        "shortDescription": {"text": _cut(_sentence(rule.summary))},
+        "fullDescription": {"text": _cut(_sentence(rule.rationale or rule.summary))},
         "help": {
             "text": cleaned_lines(f"{why}Remedy: {rule.remediation}"),
             "markdown": f"{cleaned_lines(why)}**Remedy:** {clean(sentence)}{code}"
@@ -148,6 +155,10 @@ def _rule(rule: RuleText) -> Plain:
 def _sentence(text: str) -> str:
     text = cleaned_lines(text)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…"
 
 
 def _result(finding: LintFinding, index: int, mark: str, files: _Files) -> Plain:
@@ -174,7 +185,7 @@ def _result(finding: LintFinding, index: int, mark: str, files: _Files) -> Plain
         "ruleIndex": index,
         "kind": "open" if level == "none" else "fail",
         "level": level,
-        "message": {"text": clean(finding.message) + remedy},
+        "message": {"text": _cut(clean(finding.message) + remedy)},
         "locations": [location],
         "partialFingerprints": prints,
         "properties": {
