@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from nacl import bindings
 
 from tests.rules.signatures.registry_server import EMPTY, MANIFEST, RegistryServer
 
@@ -65,7 +66,18 @@ def keys() -> dict[str, Key]:
         ),
         "RSA PSS": Key(rsa_key, lambda message: rsa_key.sign(message, pss, hashes.SHA256())),
         "Ed25519": Key(edwards, edwards.sign),
+        "Ed25519ph": Key(edwards, lambda message: sign_hash(edwards, message)),
     }
+
+
+def sign_hash(key: ed25519.Ed25519PrivateKey, message: bytes) -> bytes:
+    """Sign by Ed25519ph, as cosign 3 does with a key of Ed25519."""
+    seed = key.private_bytes_raw()
+    _, secret = bindings.crypto_sign_seed_keypair(seed)
+    state = bindings.crypto_sign_ed25519ph_state()
+    bindings.crypto_sign_ed25519ph_update(state, message)
+    signature: bytes = bindings.crypto_sign_ed25519ph_final_create(state, secret)
+    return signature
 
 
 def b64(content: bytes) -> str:

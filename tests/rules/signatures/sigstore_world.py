@@ -361,7 +361,7 @@ def dsse_body(content: bytes, signature: str, verifier: bytes) -> dict[str, Any]
 
 
 def intoto_1_body(envelope: bytes, content: bytes, verifier: bytes) -> dict[str, Any]:
-    """What `cosign attest --rekor-entry-type intoto` has a log record: no signature, two hashes."""
+    """What `cosign attest` of older versions has a log record: no signature, two hashes."""
     return {
         "apiVersion": "0.0.1",
         "kind": "intoto",

@@ -236,6 +236,7 @@ def test_a_key_that_stands_twice_in_a_statement_or_bundle(
         ("RSA PKCS#1 v1.5", "ECDSA P-256"),
         ("ECDSA P-256", "Ed25519"),
         ("Ed25519", "RSA PSS"),
+        ("Ed25519ph", "ECDSA P-256"),
         ("ECDSA P-384", "ECDSA P-256"),
     ],
 )

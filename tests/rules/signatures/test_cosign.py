@@ -9,6 +9,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.signed_images import Registry
 from tidewaiter.cli.main import main
@@ -74,6 +76,28 @@ def test_each_form_of_a_signature_verifies_by_its_key_and_by_no_other(
     assert main(["verify", image, "--key", str(tmp_path / "other" / "cosign.pub")]) == 1
     annotated = main(["verify", image, "--key", str(public), "--annotation", "env=prod"])
     assert annotated == (0 if "env=prod" in options else 1)
+
+
+@pytest.mark.parametrize("options", [(), ("--new-bundle-format=false",)], ids=["bundle", "tag"])
+@pytest.mark.parametrize("kind", ["ed25519", "p384", "rsa"])
+def test_a_key_of_another_kind_that_was_imported(
+    registry: Registry, tmp_path: Path, kind: str, options: tuple[str, ...]
+) -> None:
+    made: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if kind == "ed25519":
+        made = ed25519.Ed25519PrivateKey.generate()
+    elif kind == "p384":
+        made = ec.generate_private_key(ec.SECP384R1())
+    else:
+        made = rsa.generate_private_key(65537, 3072)
+    (tmp_path / "made.pem").write_bytes(
+        made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    cosign(tmp_path, "import-key-pair", "--key", "made.pem", "-y")
+    image = registry.image("shop/web")
+    key = tmp_path / "import-cosign.key"
+    sign(tmp_path, "sign", key, image, *options)
+    assert main(["verify", image, "--key", str(key.with_suffix(".pub"))]) == 0
 
 
 @pytest.mark.parametrize("options", [(), ("--new-bundle-format=false",)], ids=["bundle", "tag"])

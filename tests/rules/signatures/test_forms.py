@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.rules.signatures.conftest import verdict_of
 from tests.rules.signatures.registry_server import RegistryServer
@@ -51,6 +53,7 @@ from tidewaiter.rules.signatures.authority import (
     TextMatch,
     TrustedRoot,
 )
+from tidewaiter.rules.signatures.keys import read_public_key
 
 PREDICATE = "https://slsa.dev/provenance/v1"
 FORMS = {
@@ -168,6 +171,55 @@ def test_every_kind_of_key_signs(registry: RegistryServer, kind: str, form: str)
     assert verdict.status == "verified", verdict.reasons
 
 
+def test_a_signature_of_a_hash_by_ed25519_is_that_of_the_standard() -> None:
+    """RFC 8032, section 7.3."""
+    key = read_public_key(
+        ed25519.Ed25519PublicKey.from_public_bytes(
+            bytes.fromhex("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf")
+        )
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+    signature = bytes.fromhex(
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41"
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    )
+    assert key.has_signed(b"abc", signature)
+    assert key.has_signed(b"abc", signature, hash_name="sha512")
+    assert not key.has_signed(b"abc", signature, hash_name="sha256")
+    for message, made in (
+        (b"abd", signature),
+        (b"", signature),
+        (hashlib.sha512(b"abc").digest(), signature),
+        (b"abc", signature[:-1]),
+        (b"abc", b""),
+        (b"abc", bytes(64)),
+    ):
+        assert not key.has_signed(message, made)
+
+
+@pytest.mark.parametrize("kind", ["Ed25519", "Ed25519ph"])
+def test_an_ed25519_key_whose_signatures_are_logged(
+    registry: RegistryServer, world: World, kind: str
+) -> None:
+    """What a log can record of one is the hash that was signed, SHA-512 (of Ed25519ph)."""
+    key = keys()[kind]
+    digest = registry.push_image("app")
+    content, note = signed_payload(payload(digest), key.sign)
+    body = record_body(content, note["dev.cosignproject.cosign/signature"], key.pem.encode())
+    body["spec"]["data"]["hash"] = {
+        "algorithm": "sha512",
+        "value": hashlib.sha512(content).hexdigest(),
+    }
+    note["dev.sigstore.cosign/bundle"] = world.log_annotation(body)
+    push_simple(registry, "app", digest, [(content, note)])
+    authority = KeyAuthority(
+        key.pem, transparency_log=True, trusted_root=TrustedRoot(world.trusted_root)
+    )
+    verdict = verdict_of(f"{registry.host}/app:v1", authority)
+    assert verdict.status == "verified", verdict.reasons
+
+
 def test_the_table_of_forms_in_the_documentation_is_that_of_the_tests() -> None:
     page = Path(__file__).parents[3] / "docs" / "signatures.md"
     assert table() in page.read_text(encoding="utf-8")
@@ -216,7 +268,7 @@ def test_a_key_whose_signatures_are_logged(
 def test_the_library_for_identities_is_imported_only_for_them() -> None:
     program = (
         "import sys\nimport tidewaiter.rules.signatures.verify\nimport tidewaiter.cli.run.verify\n"
-        "print([name for name in ('sigstore', 'tuf', 'pydantic') if name in sys.modules])"
+        "print([name for name in ('sigstore', 'tuf', 'pydantic', 'nacl') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert done.stdout.decode().strip() == "[]"

@@ -68,9 +68,11 @@ class PublicKey:
         scheme: Padding = "any",
     ) -> bool:
         """Tell whether the holder of the key has signed a message."""
-        if isinstance(self.key, ed25519.Ed25519PublicKey):
-            return hash_name in {None, "sha512"} and _holds(
-                lambda: self.key.verify(signature, message)  # type: ignore[call-arg]
+        key = self.key
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return hash_name in {None, "sha512"} and (
+                _holds(lambda: key.verify(signature, message))
+                or _has_signed_hash(key, message, signature)
             )
         return any(
             self._has_signed_hashed(message, signature, _HASHES[name](), scheme)
@@ -102,6 +104,24 @@ class PublicKey:
             _holds(lambda pad=pad: key.verify(signature, message, pad, algorithm))  # type: ignore[misc]
             for pad in paddings
         )
+
+
+def _has_signed_hash(key: ed25519.Ed25519PublicKey, message: bytes, signature: bytes) -> bool:
+    """Tell whether a signature is one of Ed25519ph (RFC 8032, section 5.1), which cosign 3 makes.
+
+    Neither can be passed off as the other: what is signed begins otherwise. `cryptography` has it not.
+    """
+    from nacl import bindings
+    from nacl.exceptions import CryptoError
+
+    state = bindings.crypto_sign_ed25519ph_state()
+    bindings.crypto_sign_ed25519ph_update(state, message)
+    try:
+        return bool(
+            bindings.crypto_sign_ed25519ph_final_verify(state, signature, key.public_bytes_raw())
+        )
+    except CryptoError:
+        return False
 
 
 def _holds(check: Callable[[], None]) -> bool:
