@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import signal
 import subprocess
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.webhook.load import load
-from tests.webhook.running import PRIVILEGED, running, until
+from tests.webhook.running import PRIVILEGED, review_of, running, until
+from tidewaiter.rules.live_inventory import LiveInventory
+from tidewaiter.webhook.admission import parse_review
+from tidewaiter.webhook.inventory_source import FixedInventory
+from tidewaiter.webhook.metrics import Metrics
+from tidewaiter.webhook.policy_watch import PolicyWatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +115,24 @@ def test_a_mistake_at_the_start_is_a_sentence(tmp_path: Path) -> None:
 def _denies_privileged(server: Webhook) -> bool:
     status = server.review(PRIVILEGED).get("status", {})
     return "no-privileged" in status.get("message", "")
+
+
+def test_a_policy_that_is_replaced_is_gone_without_a_collection(tmp_path: Path) -> None:
+    """What was loaded is kept out of the collector's way, so a policy in cycles would stay for ever."""
+    policy = tmp_path / "tidewaiter.yaml"
+    policy.write_text(STRICT)
+    watch = PolicyWatch(
+        str(policy), lambda _: FixedInventory(LiveInventory(), "nothing"), Metrics()
+    )
+    watch.current.reviewer.review(
+        parse_review(review_of(PRIVILEGED)), today="2026-01-01", out_of_time=lambda: False
+    )
+    before = weakref.ref(watch.current.reviewer)
+    gc.disable()
+    try:
+        policy.write_text(LAX)
+        assert asyncio.run(watch.reload())
+        assert before() is None
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -36,6 +36,21 @@ def test_without_a_file_the_recommended_rules_run() -> None:
     assert policy.settings().mode == "enforce"
 
 
+def test_all_rules_are_those_of_the_policy_and_of_each_override() -> None:
+    policy = Policy(
+        {
+            "profiles": ["pss-baseline"],
+            "overrides": [
+                {"match": {"namespaces": ["a"]}, "profiles": ["recommended"]},
+                {"match": {"namespaces": ["b"]}, "rules": {"image-digest": {"enabled": True}}},
+            ],
+        }
+    )
+    recommended = Policy().settings().rules
+    assert policy.all_rules == {*policy.settings().rules, *recommended, "image-digest"}
+    assert set(policy.settings().rules) < policy.all_rules
+
+
 @pytest.mark.parametrize("profile", ["pss-baseline", "pss-restricted", "production", "all"])
 def test_a_profile_is_what_its_rules_say(profile: str) -> None:
     expected = {rule.name for rule in catalogue.load_all() if rule.is_in(profile)}

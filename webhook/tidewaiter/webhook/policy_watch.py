@@ -237,7 +237,7 @@ def _problem_of_images(plain: PlainPolicy) -> str:
 
 def _prepare(policy: Policy) -> None:
     """Import the rules now, which the first review would wait for otherwise."""
-    for name in policy.settings().rules:
+    for name in policy.all_rules:
         policy.rule(name)
 
 

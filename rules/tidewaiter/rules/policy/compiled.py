@@ -218,10 +218,7 @@ class Policy:
             if resource is not None and self._overrides
             else ()
         )
-        found = self._settings.get(key)
-        if found is None:
-            found = self._settings[key] = self._make_settings(key)
-        return found
+        return self._settings_under(key)
 
     def step(self, settings: Settings, name: str, inventory: Inventory, today: str) -> Step:
         """Return a rule of `settings` ready to run; its module is imported here, once."""
@@ -265,6 +262,12 @@ class Policy:
         return catalogue.load(name)
 
     @property
+    def all_rules(self) -> frozenset[str]:
+        """The names of the rules that run somewhere: by the policy itself, or by one of its overrides."""
+        alone = [(), *((index,) for index in range(len(self._overrides)))]
+        return frozenset(name for key in alone for name in self._settings_under(key).rules)
+
+    @property
     def reads_data(self) -> bool:
         """Whether a rule may read the data of another object than the one it is run on."""
         return any(
@@ -287,6 +290,12 @@ class Policy:
         self._overrides = [
             compile_match(row.get("match", {})) for row in self.plain.get("overrides", ())
         ]
+
+    def _settings_under(self, overrides: tuple[int, ...]) -> Settings:
+        found = self._settings.get(overrides)
+        if found is None:
+            found = self._settings[overrides] = self._make_settings(overrides)
+        return found
 
     def _make_settings(self, overrides: tuple[int, ...]) -> Settings:
         profiles: Sequence[str] = self.plain.get("profiles") or (DEFAULT_PROFILE,)
