@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,15 +147,54 @@ def test_an_application_renders_its_chart_with_its_values(
     assert finding["valueFrom"]["file"] == "app.json"
 
 
-def test_where_nothing_can_render_that_is_said(
-    inside: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def nothing_renders(monkeypatch: pytest.MonkeyPatch, inside: Path) -> None:
+    """Neither packages nor programs that render."""
+    monkeypatch.setitem(sys.modules, "helm_python", None)
+    monkeypatch.setattr(sys, "executable", str(inside / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(inside / "bin"))
+
+
+@pytest.mark.usefixtures("nothing_renders")
+def test_a_chart_that_nothing_can_render_is_an_error_with_its_remedy(
+    inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tidewaiter.rules.rendering.plan.engine_missing", lambda: "no engine")
     small(inside, TEMPLATE, "image: nginx:latest\n")
-    code, report, error = lint(capsys)
-    assert code == 0
-    assert report["findings"] == []
-    assert "note: chart small is not rendered, and so not checked: no engine" in error
+    (inside / "pod.yaml").write_text(TEMPLATE.replace("{{ .Values.image }}", "nginx:latest"))
+    code, report, _ = lint(capsys)
+    assert code == 2
+    assert places(report) == [("pod.yaml", 8)]
+    (error,) = report["errors"]
+    assert error["file"] == "small/Chart.yaml"
+    assert "pip install 'tidewaiter[helm]'" in error["message"]
+    assert lint(capsys, "--no-render")[0] == 1
+    assert lint(capsys, "--exclude", "small")[1]["errors"] == []
+
+
+@pytest.mark.usefixtures("nothing_renders")
+def test_a_kustomization_that_nothing_can_build_is_an_error_and_its_resources_are_checked(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("base", "prod"):
+        (inside / folder).mkdir()
+    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
+    write(inside / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+    code, report, _ = lint(capsys)
+    assert code == 2
+    assert {file for file, _ in places(report)} == {"base/deployment.yaml"}
+    (error,) = report["errors"]
+    assert error["file"] == "prod/kustomization.yaml"
+    assert "pip install 'tidewaiter[kustomize]'" in error["message"]
+
+
+@pytest.mark.usefixtures("nothing_renders")
+def test_a_library_chart_needs_nothing_that_renders(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = small(inside, "")
+    with (chart / "Chart.yaml").open("a") as file:
+        file.write("type: library\n")
+    assert lint(capsys)[0] == 0
 
 
 def test_an_exemption_by_file_speaks_of_the_template(

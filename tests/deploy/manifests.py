@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
+from tidewaiter.rules.rendering.engines import PackagedEngine
 from tidewaiter.rules.rendering.kustomization import find_program
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def of_chart(
         namespace=namespace,
         release="tidewaiter",
     )
-    (rendering,) = render_chart(str(DEPLOY / "chart"), options)
+    (rendering,) = render_chart(str(DEPLOY / "chart"), options, PackagedEngine())
     assert rendering.errors == ()
     return by_name(each for file in rendering.files for each in yaml.safe_load_all(file.data))
 

@@ -39,6 +39,7 @@ from tests.deploy.image_root import (
 from tests.e2e.certificates import Authority
 from tests.webhook.running import PRIVILEGED, review_of
 from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
+from tidewaiter.rules.rendering.engines import PackagedEngine
 from tidewaiter.rules.rendering.kustomization import find_program
 
 if TYPE_CHECKING:
@@ -381,7 +382,7 @@ def test_a_release_writes_its_digest_into_chart_and_kustomization(tmp_path: Path
     options = ChartOptions(
         kubernetes_version="1.34.0", namespace="tidewaiter", release="tidewaiter"
     )
-    (rendering,) = render_chart(str(tmp_path / "chart"), options)
+    (rendering,) = render_chart(str(tmp_path / "chart"), options, PackagedEngine())
     assert rendering.errors == ()
     rendered = b"".join(file.data for file in rendering.files).decode()
     assert f"image: {image}\n" in rendered

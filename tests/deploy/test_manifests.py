@@ -12,6 +12,7 @@ import yaml
 from tests.deploy.manifests import DEPLOY, ROOT, Objects, of_chart, of_overlay
 from tidewaiter.cli.main import main
 from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
+from tidewaiter.rules.rendering.engines import PackagedEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +113,7 @@ def test_values_that_cannot_work_are_refused_by_name(
     settings: tuple[str, ...], message: str
 ) -> None:
     options = ChartOptions(settings=settings, kubernetes_version="1.34.0", title="x")
-    (rendering,) = render_chart(str(DEPLOY / "chart"), options)
+    (rendering,) = render_chart(str(DEPLOY / "chart"), options, PackagedEngine())
     assert message in rendering.errors[0].message
 
 

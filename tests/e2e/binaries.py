@@ -1,4 +1,4 @@
-"""kube-apiserver and etcd as programs, built from their Go modules once for each version.
+"""kube-apiserver, etcd and helm as programs, built from their Go modules once for each version.
 
 The modules are those of tests/e2e/servers/go.mod. The programs are kept outside of the checkout, so that a
 fresh clone finds them again.
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MODULE = Path(__file__).parent / "servers"
 OLDER = MODULE / "older"
 """The module of the API server of the minor version before."""
+HELM_MODULE = MODULE / "helm"
+HELM = "helm.sh/helm/v3"
 KUBERNETES = "k8s.io/kubernetes"
 ETCD = "go.etcd.io/etcd/server/v3"
 
@@ -79,6 +81,13 @@ def older_binaries() -> Binaries:
     return Binaries(kube_apiserver=folder / "kube-apiserver", etcd=binaries().etcd)
 
 
+def helm_program() -> Path:
+    """Return helm, likewise."""
+    folder = _folder(f"helm-{version_of(HELM, HELM_MODULE)}")
+    _build_once(folder, {"helm": (f"{HELM}/cmd/helm", HELM_MODULE)})
+    return folder / "helm"
+
+
 _API_SERVER = f"{KUBERNETES}/cmd/kube-apiserver"
 
 
@@ -98,7 +107,7 @@ def _build_once(folder: Path, programs: Mapping[str, tuple[str, Path]]) -> None:
             return
         if shutil.which("go") is None:
             raise GoIsMissing(
-                "the end-to-end tests need Go 1.26 or newer, once, to build kube-apiserver and etcd"
+                "the end-to-end tests need Go 1.26 or newer, once, to build kube-apiserver, etcd and helm"
             )
         with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as temporary:
             built = Path(temporary, "built")
@@ -109,9 +118,11 @@ def _build_once(folder: Path, programs: Mapping[str, tuple[str, Path]]) -> None:
 
 def _go_build(package: str, module: Path, program: Path) -> None:
     # Without a stamped version the API server calls itself v0.0.0-master, which kubectl cannot read.
-    stamp = f"-X k8s.io/component-base/version.gitVersion={version_of(KUBERNETES, module)}"
+    flags = "-s -w"
+    if package.startswith(KUBERNETES):
+        flags += f" -X k8s.io/component-base/version.gitVersion={version_of(KUBERNETES, module)}"
     done = subprocess.run(
-        ["nice", "go", "build", "-ldflags", f"-s -w {stamp}", "-o", str(program), package],
+        ["nice", "go", "build", "-ldflags", flags, "-o", str(program), package],
         check=False,
         cwd=module,
         # Neither a workspace nor flags around the tests change the build, and no C compiler is needed.

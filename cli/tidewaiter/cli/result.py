@@ -76,7 +76,7 @@ class LintResult:
 
     `files` counts all that were looked at, those passed over among them; `skipped` pairs these with the
     reason. `lines` holds the source line of each finding, by file and line, and those around it where the
-    job asked for them. `notes` are sentences on what could not be looked at.
+    job asked for them.
     """
 
     files: int
@@ -86,7 +86,6 @@ class LintResult:
     errors: tuple[LintError, ...]
     lines: dict[tuple[str, int], str]
     held: Held = Held()
-    notes: tuple[str, ...] = ()
 
 
 def lint_error(error: TidewaiterError) -> LintError:

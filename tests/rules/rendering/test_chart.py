@@ -11,9 +11,11 @@ import yaml
 
 from tests.rules.rendering.charts import small, starter
 from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
+from tidewaiter.rules.rendering.engines import PackagedEngine
 from tidewaiter.rules.rendering.rendered import Place, Rendering
 
 OPTIONS = ChartOptions(kubernetes_version="1.34.0")
+ENGINE = PackagedEngine()
 
 
 def only(renderings: list[Rendering]) -> Rendering:
@@ -37,7 +39,7 @@ def test_what_is_rendered_is_what_helm_renders(tmp_path: Path) -> None:
             for path, text in loaded.render(name="shop").items()
             if text.strip() and not path.endswith("NOTES.txt")
         }
-    rendering = only(render_chart(str(chart), OPTIONS))
+    rendering = only(render_chart(str(chart), OPTIONS, ENGINE))
     assert rendering.errors == ()
     assert {
         os.path.relpath(each.file, chart): each.data.decode() for each in rendering.files
@@ -47,7 +49,7 @@ def test_what_is_rendered_is_what_helm_renders(tmp_path: Path) -> None:
 def test_a_field_stands_at_its_template_and_at_the_value_that_it_has(tmp_path: Path) -> None:
     chart = starter(tmp_path)
     values = (chart / "values.yaml").read_text().split("\n")
-    rendering = only(render_chart(str(chart), OPTIONS))
+    rendering = only(render_chart(str(chart), OPTIONS, ENGINE))
     found = place(
         rendering,
         "deployment.yaml",
@@ -67,7 +69,7 @@ def test_a_field_inside_a_printed_value_stands_at_its_own_line_of_the_values(
 ) -> None:
     chart = starter(tmp_path)
     values = (chart / "values.yaml").read_text().split("\n")
-    rendering = only(render_chart(str(chart), OPTIONS))
+    rendering = only(render_chart(str(chart), OPTIONS, ENGINE))
     pointer = "/spec/template/spec/containers/0/livenessProbe/httpGet/path"
     found = place(rendering, "deployment.yaml", "path: /", pointer)
     assert found.related is not None
@@ -80,7 +82,7 @@ def test_each_scenario_of_ci_is_rendered_and_the_defaults_then_are_not(tmp_path:
     (chart / "ci" / "big-values.yaml").write_text("replicaCount: 7\n")
     (chart / "ci" / "small-values.yaml").write_text("replicaCount: 2\n")
     (chart / "ci" / "other.yaml").write_text("replicaCount: 9\n")
-    renderings = render_chart(str(chart), OPTIONS)
+    renderings = render_chart(str(chart), OPTIONS, ENGINE)
     assert [each.title.rpartition(" ")[2] for each in renderings] == [
         "ci/big-values.yaml",
         "ci/small-values.yaml",
@@ -98,13 +100,13 @@ def test_values_and_settings_are_laid_over_each_other_as_by_helm(tmp_path: Path)
     more = tmp_path / "more.yaml"
     more.write_text("b: {c: 2}\nk: 2\n")
     options = ChartOptions(values=(str(more),), settings=("k=3",), kubernetes_version="1.34.0")
-    rendering = only(render_chart(str(chart), options))
+    rendering = only(render_chart(str(chart), options, ENGINE))
     assert yaml.safe_load(rendering.files[0].data) == {"a": 1, "b": 2, "k": 3}
 
 
 def test_the_kubernetes_version_is_the_one_that_is_linted_for(tmp_path: Path) -> None:
     chart = small(tmp_path, "v: {{ .Capabilities.KubeVersion.Minor }}\n")
-    rendering = only(render_chart(str(chart), ChartOptions(kubernetes_version="1.29.0")))
+    rendering = only(render_chart(str(chart), ChartOptions(kubernetes_version="1.29.0"), ENGINE))
     assert yaml.safe_load(rendering.files[0].data) == {"v": 29}
 
 
@@ -116,7 +118,7 @@ def test_a_namespace_is_written_into_objects_that_name_none(tmp_path: Path) -> N
     )
     chart = small(tmp_path, template)
     options = ChartOptions(kubernetes_version="1.34.0", namespace="shop")
-    rendering = only(render_chart(str(chart), options))
+    rendering = only(render_chart(str(chart), options, ENGINE))
     documents = list(yaml.safe_load_all(rendering.files[0].data))
     assert [each["metadata"].get("namespace") for each in documents] == ["shop", "own", None]
     found = place(rendering, "all.yaml", "name: b", "/metadata/name")
@@ -136,14 +138,14 @@ def test_what_cannot_be_rendered_is_an_error_at_its_line(
     tmp_path: Path, template: str, line: int, message: str
 ) -> None:
     chart = small(tmp_path, template)
-    (error,) = only(render_chart(str(chart), OPTIONS)).errors
+    (error,) = only(render_chart(str(chart), OPTIONS, ENGINE)).errors
     assert message in error.message
     assert (error.file, error.line) == (str(chart / "templates" / "all.yaml"), line)
 
 
 def test_a_chart_that_needs_values_says_how_to_give_them(tmp_path: Path) -> None:
     chart = small(tmp_path, 'a: {{ required "name it" .Values.b }}\n')
-    (error,) = only(render_chart(str(chart), OPTIONS)).errors
+    (error,) = only(render_chart(str(chart), OPTIONS, ENGINE)).errors
     assert "--values FILE" in error.message
 
 
@@ -154,7 +156,7 @@ def test_nothing_outside_of_the_chart_is_read(tmp_path: Path) -> None:
         'a: {{ .Files.Get "stolen.txt" | quote }}\nb: {{ .Files.Get "../secret.txt" | quote }}\n',
     )
     (chart / "stolen.txt").symlink_to(tmp_path / "secret.txt")
-    rendering = only(render_chart(str(chart), OPTIONS))
+    rendering = only(render_chart(str(chart), OPTIONS, ENGINE))
     assert "leads out of the chart" in rendering.errors[0].message
     assert b"hunter2" not in rendering.files[0].data
 
@@ -166,7 +168,7 @@ def test_a_chart_that_never_ends_is_stopped(
     chart = small(
         tmp_path, "{{ range until 100000000 }}{{ range until 100000000 }}{{ end }}{{ end }}\n"
     )
-    (error,) = only(render_chart(str(chart), OPTIONS)).errors
+    (error,) = only(render_chart(str(chart), OPTIONS, ENGINE)).errors
     assert "took more" in error.message
     assert error.file == str(chart / "Chart.yaml")
 
@@ -176,7 +178,7 @@ def test_a_dependency_that_lies_beside_the_chart_is_taken_from_there(tmp_path: P
     chart = small(tmp_path, "a: 1\n", "inner: {who: us}\n", name="outer")
     with (chart / "Chart.yaml").open("a") as file:
         file.write("dependencies: [{name: inner, version: 1.0.0, repository: 'file://../inner'}]\n")
-    rendering = only(render_chart(str(chart), OPTIONS))
+    rendering = only(render_chart(str(chart), OPTIONS, ENGINE))
     assert rendering.errors == ()
     assert sorted(each.data.decode() for each in rendering.files) == ["a: 1\n", "from: us\n"]
 
@@ -187,7 +189,7 @@ def test_a_dependency_that_would_be_downloaded_is_an_error(tmp_path: Path) -> No
         file.write(
             "dependencies: [{name: x, version: 1.0.0, repository: 'https://charts.example.com'}]\n"
         )
-    (error,) = only(render_chart(str(chart), OPTIONS)).errors
+    (error,) = only(render_chart(str(chart), OPTIONS, ENGINE)).errors
     assert "helm dependency build" in error.message
 
 
@@ -195,11 +197,11 @@ def test_a_library_chart_is_not_rendered(tmp_path: Path) -> None:
     chart = small(tmp_path, "a: 1\n")
     with (chart / "Chart.yaml").open("a") as file:
         file.write("type: library\n")
-    assert render_chart(str(chart), OPTIONS) == []
+    assert render_chart(str(chart), OPTIONS, ENGINE) == []
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "- x", "version: 1.0.0"])
 def test_a_broken_description_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "Chart.yaml").write_text(content)
-    (error,) = only(render_chart(str(tmp_path), OPTIONS)).errors
+    (error,) = only(render_chart(str(tmp_path), OPTIONS, ENGINE)).errors
     assert error.file == str(tmp_path / "Chart.yaml")

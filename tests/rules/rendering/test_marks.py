@@ -69,7 +69,7 @@ def test_every_line_of_a_starter_chart_comes_from_the_line_that_made_it(tmp_path
     chart = starter(tmp_path)
     sources = ChartSources(str(chart))
     for name, marks in (("plain", False), ("marked", True)):
-        sources.write(str(tmp_path / name), marks=marks, definitions=True)
+        sources.write(str(tmp_path / name), {}, marks=marks, definitions=True)
     with helm_python.Chart.load(str(tmp_path / "plain")) as loaded:
         plain = loaded.render()
     with helm_python.Chart.load(str(tmp_path / "marked")) as loaded:

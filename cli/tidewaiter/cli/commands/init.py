@@ -305,8 +305,6 @@ def _mend(option: str, rule: str) -> str:
 
 
 def _report_errors(result: LintResult) -> None:
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
         print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)

@@ -123,8 +123,6 @@ def run(arguments: argparse.Namespace) -> int:
         from tidewaiter.cli.run.ratchet import held_back
 
         result = held_back(result, known, arguments.changed_since)
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
         print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)

@@ -64,7 +64,6 @@ def judge_files(
         result,
         files=result.files + len({f.file for each in rendered.renderings for f in each.files}),
         findings=tuple({_order(each): each for each in result.findings}.values()),
-        notes=rendered.notes,
     )
 
 

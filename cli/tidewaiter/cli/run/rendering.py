@@ -33,11 +33,10 @@ _GITOPS = (b"argoproj.io/", b"toolkit.fluxcd.io/")
 
 @record
 class Rendered:
-    """What was rendered, the files that are linted by themselves beside it, and sentences about the rest."""
+    """What was rendered, and the files that are linted by themselves beside it."""
 
     renderings: tuple[Rendering, ...]
     files: tuple[SourceFile, ...]
-    notes: tuple[str, ...]
 
     @property
     def errors(self) -> list[LintError]:
@@ -58,7 +57,7 @@ def render(job: Job, found: Found) -> Rendered:
         found.charts, found.kustomizations, _gitops_objects(found.files), options, _line_of
     )
     files = tuple(file for file in found.files if file.explicit or not plan.covers(file.path))
-    return Rendered(tuple(plan.render()), files, plan.notes)
+    return Rendered(tuple(plan.render()), files)
 
 
 def judge_renderings(

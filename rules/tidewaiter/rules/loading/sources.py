@@ -212,11 +212,9 @@ class _Walk:
         for entry in entries:
             name = entry.name
             path = f"{shown}/{name}" if shown else name
-            if name == CHART_FILE:
-                self.charts.append(shown or ".")
-            elif name in KUSTOMIZATION_FILES:
-                self.kustomizations.append((shown or ".", name))
             try:
+                if name == CHART_FILE or name in KUSTOMIZATION_FILES:
+                    self._note_rendered(name, shown, rules)
                 is_folder = entry.is_dir()
                 if not is_folder and not name.lower().endswith(_SUFFIXES):
                     continue
@@ -230,6 +228,16 @@ class _Walk:
             except OSError as error:
                 self.errors.append(InputError(_reason(error), file=path))
         return inner
+
+    def _note_rendered(self, name: str, folder: str, rules: tuple[_IgnoreFile, ...]) -> None:
+        """Note a chart or kustomization, unless the file that makes it one is left out."""
+        path = f"{folder}/{name}" if folder else name
+        if self._leaves_out(name, path, rules, is_folder=False):
+            return
+        if name == CHART_FILE:
+            self.charts.append(folder or ".")
+        else:
+            self.kustomizations.append((folder or ".", name))
 
     def _leaves_out(
         self, name: str, path: str, rules: tuple[_IgnoreFile, ...], *, is_folder: bool

@@ -8,10 +8,11 @@ import subprocess
 import tempfile
 
 from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 TIMEOUT = 60.0
 """Seconds for one run."""
@@ -22,19 +23,44 @@ _NOWHERE = "http://127.0.0.1:9"
 """A proxy that nobody runs: whatever asks a network fails at once."""
 
 
-def run_bounded(command: Sequence[str], request: bytes, what: str) -> bytes:
-    """Run a program with standard input and return its standard output.
+@record
+class Ended:
+    """How a program ended: its exit code, its standard output, and what it said on standard error."""
 
-    It sees none of our environment and finds no other program. Raises InputError, which begins with `what`, where it
-    fails, with the last line that it said.
+    code: int
+    output: bytes
+    said: bytes
+
+
+def run_bounded(command: Sequence[str], request: bytes, what: str) -> bytes:
+    """Run a program with standard input and return its standard output; see `run_to_end`.
+
+    Raises InputError, which begins with `what`, where it fails, with the last line that it said.
     """
-    environment = {
+    ended = run_to_end(command, request, what)
+    if ended.code != 0:
+        lines = [line for line in ended.said.decode(errors="replace").splitlines() if line.strip()]
+        last = lines[-1].strip() if lines else f"exit code {ended.code}"
+        raise InputError(f"{what} failed: {last}")
+    return ended.output
+
+
+def run_to_end(
+    command: Sequence[str], request: bytes, what: str, environment: Mapping[str, str] | None = None
+) -> Ended:
+    """Run a program with standard input until it ends by itself.
+
+    It sees nothing of our environment but what is given, and finds no other program. Raises InputError, which begins
+    with `what`, where it cannot be started or takes more than it may.
+    """
+    around = {
         "PATH": "/nonexistent",
         "HOME": "/nonexistent",
         "GOMAXPROCS": "2",
         "HTTP_PROXY": _NOWHERE,
         "HTTPS_PROXY": _NOWHERE,
         "GIT_ALLOW_PROTOCOL": "none",
+        **(environment or {}),
     }
     with tempfile.TemporaryFile() as output:
         try:
@@ -45,17 +71,18 @@ def run_bounded(command: Sequence[str], request: bytes, what: str) -> bytes:
                 stderr=subprocess.PIPE,
                 timeout=TIMEOUT,
                 check=False,
-                env=environment,
+                env=around,
                 preexec_fn=_bound,
             )
         except subprocess.TimeoutExpired:
             raise InputError(f"{what} took more than {TIMEOUT:g} s") from None
         except OSError as error:
             raise InputError(f"{what} could not be started: {error.strerror}") from None
-        if done.returncode != 0:
-            raise InputError(_ending(done.returncode, done.stderr, what))
+        said = done.stderr
+        if done.returncode < 0 or b"cannot allocate" in said or b"out of memory" in said:
+            raise InputError(f"{what} took more time, memory or output than it may")
         output.seek(0)
-        return output.read()
+        return Ended(done.returncode, output.read(), said)
 
 
 def _bound() -> None:
@@ -65,10 +92,3 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-
-
-def _ending(code: int, said: bytes, what: str) -> str:
-    if code < 0 or b"cannot allocate" in said or b"out of memory" in said:
-        return f"{what} took more time, memory or output than it may"
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return f"{what} failed: {lines[-1].strip() if lines else f'exit code {code}'}"

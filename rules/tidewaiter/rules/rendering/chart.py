@@ -1,4 +1,4 @@
-"""Helm charts, rendered by Helm's own engine in a process of its own, with the place of every line.
+"""Helm charts, rendered by Helm's own engine, with the place of every line.
 
 A chart is rendered once for each scenario: for each `ci/*-values.yaml`, as chart-testing does, or else with its
 defaults; or once with the values that the user names.
@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import tempfile
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.loading.sources import CHART_FILE
+from tidewaiter.rules.manifest.fields import mapping, sequence
+from tidewaiter.rules.manifest.fields import text as text_of
 from tidewaiter.rules.record import record
-from tidewaiter.rules.rendering.bounded import run_bounded
 from tidewaiter.rules.rendering.chart_copy import ChartSources
+from tidewaiter.rules.rendering.engines import MISSING, PROBE, ChartError, Request
 from tidewaiter.rules.rendering.marks import lines_of, unmarked
 from tidewaiter.rules.rendering.rendered import Place, RenderedFile, Rendering
 from tidewaiter.rules.rendering.values_origin import ValuesFile, origin_in
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from tidewaiter.rules.rendering.engines import Engine, Texts
     from tidewaiter.rules.rendering.marks import Line
 
 _PLACE_IN_ERROR = re.compile(r"[\w.-]+/((?:charts/[\w.-]+/)*templates/[^:\s)]+):(\d+)(?::(\d+))?")
@@ -34,6 +36,7 @@ _WANTS_VALUES = re.compile(
     r"nil pointer|is required|required value|execution error|schema|wrong type for value|"
     r"don't meet the specifications"
 )
+_REQUIREMENTS = "requirements.yaml"
 _HINT = "; give it values by --values FILE, or put a ci/NAME-values.yaml into the chart"
 
 
@@ -53,28 +56,23 @@ class ChartOptions:
     title: str = ""
 
 
-def engine_missing() -> str:
-    """Say why charts cannot be rendered here; empty where they can."""
-    from importlib.util import find_spec
+def render_chart(root: str, options: ChartOptions, engine: Engine | None) -> list[Rendering]:
+    """Render the chart in a folder, one rendering a scenario. What goes wrong is in their errors.
 
-    if find_spec("helm_python") is None:
-        return "Helm's engine is not installed: pip install 'tidewaiter[helm]'"
-    return ""
-
-
-def render_chart(root: str, options: ChartOptions) -> list[Rendering]:
-    """Render the chart in a folder, one rendering a scenario. What goes wrong is in their errors."""
+    Without an engine that is an error too; a library chart needs none.
+    """
     try:
         sources = ChartSources(root)
         description = _description(sources)
         if description.get("type") == "library":
             return []
+        if engine is None:
+            return [_failed(root, InputError(MISSING))]
         _add_local_dependencies(sources, description)
         scenarios = list(_scenarios(sources, options))
     except InputError as error:
-        if not error.file:
-            error.file = os.path.join(root, CHART_FILE)
-        return [Rendering(f"chart {root}", root, (), (error,))]
+        return [_failed(root, error)]
+    chart = _Chart(sources, description, options)
     with tempfile.TemporaryDirectory(prefix="tidewaiter-chart-") as temporary:
         folders = []
         for name, marks, definitions in (
@@ -83,12 +81,15 @@ def render_chart(root: str, options: ChartOptions) -> list[Rendering]:
             ("templates-marked", True, False),
         ):
             folder = os.path.join(temporary, name)
-            sources.write(folder, marks=marks, definitions=definitions)
+            sources.write(folder, chart.probes, marks=marks, definitions=definitions)
             folders.append(folder)
-        return [
-            _scenario(sources, str(description.get("name", "")), title, values, folders, options)
-            for title, values in scenarios
-        ]
+        return [chart.scenario(title, values, folders, engine) for title, values in scenarios]
+
+
+def _failed(root: str, error: InputError) -> Rendering:
+    if not error.file:
+        error.file = os.path.join(root, CHART_FILE)
+    return Rendering(f"chart {root}", root, (), (error,))
 
 
 def _description(sources: ChartSources) -> dict[str, Any]:
@@ -109,13 +110,10 @@ def _add_local_dependencies(sources: ChartSources, description: Mapping[str, Any
 
     Raises InputError for a dependency that is neither there nor in the chart.
     """
-    dependencies = description.get("dependencies")
-    present = {path.split("/")[1] for path in sources.files if path.startswith("charts/")}
-    for each in dependencies if isinstance(dependencies, list) else ():
-        if not isinstance(each, dict):
-            continue
+    present = {_name_of(sources, chart) for chart in sources.charts}
+    for each in _dependencies(sources, description):
         name, repository = str(each.get("name")), str(each.get("repository") or "")
-        if any(there == name or there.startswith(f"{name}-") for there in present):
+        if name in present:
             continue
         folder = os.path.normpath(os.path.join(sources.root, repository.removeprefix("file://")))
         is_local = repository.startswith("file://") or not repository
@@ -131,6 +129,32 @@ def _add_local_dependencies(sources: ChartSources, description: Mapping[str, Any
             "`helm dependency build` first, as nothing is downloaded here"
         )
         raise InputError(message, file=os.path.join(sources.root, CHART_FILE))
+
+
+def _name_of(sources: ChartSources, chart: str) -> str:
+    """Return the name of a direct subchart by its folder, else nothing."""
+    if chart.count("/") != 2:
+        return ""
+    from tidewaiter.rules.loading.documents import load_documents
+
+    documents = load_documents(sources.files[chart + CHART_FILE], "").documents
+    return text_of(mapping(documents[0].value if documents else None).get("name"))
+
+
+def _dependencies(
+    sources: ChartSources, description: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield what a chart depends on; charts of the first version have it in a file of its own."""
+    yield from filter(None, map(mapping, sequence(description.get("dependencies"))))
+    if description.get("apiVersion") == "v1" and _REQUIREMENTS in sources.files:
+        from tidewaiter.rules.loading.documents import load_documents
+
+        loaded = load_documents(sources.files[_REQUIREMENTS], sources.places[_REQUIREMENTS])
+        for error in loaded.errors:
+            raise error
+        for document in loaded.documents:
+            stated = sequence(mapping(document.value).get("dependencies"))
+            yield from filter(None, map(mapping, stated))
 
 
 def _is_in_repository(folder: str, root: str) -> bool:
@@ -171,52 +195,109 @@ def _scenarios(
         yield "", own
 
 
-def _scenario(
-    sources: ChartSources,
-    name: str,
-    title: str,
-    values: Sequence[ValuesFile],
-    folders: Sequence[str],
-    options: ChartOptions,
-) -> Rendering:
-    shown = f"chart {sources.root}{f' with {title}' if title else ''}"
-    errors = list(sources.errors)
-    request = {
-        "folders": list(folders),
-        "release": _release(options.release or name),
-        "namespace": options.namespace,
-        "kubeVersion": f"v{options.kubernetes_version.removeprefix('v')}",
-        "apiVersions": [],
-        # Helm reads the chart's own values itself.
-        "values": [each.text for each in values if each.file != sources.places.get("values.yaml")],
-        "settings": list(options.settings),
-    }
-    try:
-        answer = _ask(request)
-    except InputError as error:
-        error.file = os.path.join(sources.root, CHART_FILE)
-        return Rendering(shown, sources.root, (), (*errors, error))
-    if "error" in answer:
-        return Rendering(shown, sources.root, (), (*errors, _error(answer["error"], sources)))
-    plain, marked, partly = answer["texts"]
-    files = []
-    for path, text in plain.items():
-        inner = path.partition("/")[2]
-        if not text.strip() or inner.endswith("/NOTES.txt"):
-            continue
-        clean, lines = unmarked(marked.get(path, ""))
-        if clean != text:
-            clean, lines = unmarked(partly.get(path, ""))
+class _Chart:
+    """A chart with what it takes to render it."""
+
+    def __init__(
+        self, sources: ChartSources, description: Mapping[str, Any], options: ChartOptions
+    ) -> None:
+        self._sources = sources
+        self._name = str(description.get("name", ""))
+        self._range = str(description.get("kubeVersion") or "")
+        self._options = options
+        self._version = f"v{options.kubernetes_version.removeprefix('v')}"
+        self.probes = {
+            chart: f"# {number}\nkind: [\n" for number, chart in enumerate(sources.charts)
+        }
+        """What the charts have more, by their folder; see `PROBE`."""
+        if self._range:
+            # The constraints of Helm's own library, which in-process nobody else asks.
+            compares = f"semverCompare {json.dumps(self._range)} .Capabilities.KubeVersion.Version"
+            self.probes[""] += f'{{{{ if not ({compares}) }}}}{{{{ fail "{PROBE}" }}}}{{{{ end }}}}'
+
+    def scenario(
+        self, title: str, values: Sequence[ValuesFile], folders: Sequence[str], engine: Engine
+    ) -> Rendering:
+        """Render the chart with some values, from copies: plain, marked, and with marked templates alone."""
+        sources = self._sources
+        shown = f"chart {sources.root}{f' with {title}' if title else ''}"
+        errors = list(sources.errors)
+        try:
+            plain, marked, partly = engine.render(folders, self._request(values))
+        except ChartError as error:
+            return Rendering(shown, sources.root, (), (*errors, self._error(error.message)))
+        except InputError as error:
+            error.file = os.path.join(sources.root, CHART_FILE)
+            return Rendering(shown, sources.root, (), (*errors, error))
+        files = [
+            self._file(
+                path.partition("/")[2], text, marked.get(path, ""), partly.get(path, ""), values
+            )
+            for path, text in sorted(plain.items())
+            if text.strip() and not path.endswith(("/NOTES.txt", PROBE))
+        ]
+        for path in sources.definitions(self._enabled(plain)):
+            where = sources.places[path]
+            name = os.path.join(sources.root, path)
+            files.append(RenderedFile(name, sources.files[path], _as_it_stands(where)))
+        return Rendering(shown, sources.root, tuple(files), tuple(errors))
+
+    def _request(self, values: Sequence[ValuesFile]) -> Request:
+        own = self._sources.places.get("values.yaml")
+        return Request(
+            chart=self._name,
+            templates=tuple(self._sources.templates),
+            release=_release(self._options.release or self._name),
+            namespace=self._options.namespace,
+            kubernetes_version=self._version,
+            # Helm reads the chart's own values itself.
+            values=tuple(each.text for each in values if each.file != own),
+            settings=self._options.settings,
+        )
+
+    def _enabled(self, texts: Texts) -> set[str]:
+        """Return the folders of the charts that were rendered."""
+        charts = self._sources.charts
+        numbers = {
+            text.lstrip("# ").partition("\n")[0]
+            for path, text in texts.items()
+            if path.endswith(PROBE)
+        }
+        return {charts[int(number)] for number in numbers if number.isdigit()}
+
+    def _file(
+        self, inner: str, text: str, marked: str, partly: str, values: Sequence[ValuesFile]
+    ) -> RenderedFile:
+        clean, lines = unmarked(marked)
+        if clean.rstrip() != text.rstrip():
+            clean, lines = unmarked(partly)
+        if clean.rstrip() == text.rstrip():
+            # The last text that a program prints lacks the white space at its end.
+            text = clean
         origins = lines_of(text, clean, lines)
-        text, origins = _in_namespace(text, origins, options.namespace)
-        where = sources.places.get(inner, os.path.join(sources.root, inner))
-        place_of = _places(sources, text, origins, where, values, _subchart(inner))
-        files.append(RenderedFile(where, text.encode(), place_of))
-    for path, text in answer["crds"]:
-        inner = path.partition("/")[2]
-        where = sources.places.get(inner, os.path.join(sources.root, inner))
-        files.append(RenderedFile(where, text.encode(), _as_it_stands(where)))
-    return Rendering(shown, sources.root, tuple(files), tuple(errors))
+        text, origins = _in_namespace(text, origins, self._options.namespace)
+        name = os.path.join(self._sources.root, inner)
+        place_of = _places(self._sources, text, origins, inner, values, _subchart(inner))
+        return RenderedFile(name, text.encode(), place_of)
+
+    def _error(self, message: str) -> InputError:
+        """Put an error of Helm at the line of the template that it speaks of."""
+        sources = self._sources
+        text = " ".join(message.split())
+        if PROBE in text or "requires kubeVersion" in text:
+            text = (
+                f"the chart is for Kubernetes {self._range}, and {self._version} is linted for; "
+                "give another one by --kubernetes-version"
+            )
+            return InputError(text, file=os.path.join(sources.root, CHART_FILE))
+        found = _PLACE_IN_ERROR.search(message)
+        if _WANTS_VALUES.search(text):
+            text += _HINT
+        text = f"the chart cannot be rendered: {text}"
+        if found is None or found[1] not in sources.places:
+            return InputError(text, file=os.path.join(sources.root, CHART_FILE))
+        column = int(found[3]) + 1 if found[3] else None
+        return InputError(text, file=sources.places[found[1]], line=int(found[2]), column=column)
 
 
 def _in_namespace(
@@ -287,44 +368,27 @@ def _subchart(inner: str) -> tuple[str, ...]:
     return tuple(parts[index + 1] for index, part in enumerate(parts[:-1]) if part == "charts")
 
 
-def _ask(request: dict[str, Any]) -> dict[str, Any]:
-    """Have a process of its own render. Raises InputError where that ends without an answer."""
-    worker = [sys.executable, "-I", "-m", "tidewaiter.rules.rendering.helm_worker"]
-    output = run_bounded(worker, json.dumps(request).encode(), "rendering the chart")
-    answer: dict[str, Any] = json.loads(output)
-    return answer
-
-
-def _error(message: str, sources: ChartSources) -> InputError:
-    """Put an error of Helm at the line of the template that it speaks of."""
-    found = _PLACE_IN_ERROR.search(message)
-    text = " ".join(message.split())
-    if _WANTS_VALUES.search(text):
-        text += _HINT
-    text = f"the chart cannot be rendered: {text}"
-    if found is None or found[1] not in sources.places:
-        return InputError(text, file=os.path.join(sources.root, CHART_FILE))
-    column = int(found[3]) + 1 if found[3] else None
-    return InputError(text, file=sources.places[found[1]], line=int(found[2]), column=column)
-
-
 def _places(
     sources: ChartSources,
     text: str,
     origins: Sequence[Line | None],
-    where: str,
+    inner: str,
     values: Sequence[ValuesFile],
     subchart: tuple[str, ...],
 ) -> Callable[[int, str, str], Place]:
     """Return the function that turns a line of a rendered template into its place; see `RenderedFile`."""
     templates = sources.templates
     rendered = text.split("\n")
+    first = next((templates[each.file] for each in origins if each is not None), "")
+    whole = sources.places.get(inner) or sources.places.get(first) or sources.root
 
     def place_of(line: int, pointer: str, key: str) -> Place:
         origin = origins[line - 1] if 0 < line <= len(origins) else None
         if origin is None:
-            return Place(where, 1)
+            return Place(whole, 1)
         path = templates[origin.file]
+        if sources.places[path].endswith(".tgz"):
+            return _in_package(sources, path, origin.line, pointer, values, subchart)
         template = sources.files[path].decode("utf-8", "replace")
         source = template.split("\n")[origin.line - 1]
         column, end = _columns(source, key, rendered[line - 1])
@@ -332,6 +396,21 @@ def _places(
         return Place(sources.places[path], origin.line, column, origin.line, end, related)
 
     return place_of
+
+
+def _in_package(
+    sources: ChartSources,
+    path: str,
+    line: int,
+    pointer: str,
+    values: Sequence[ValuesFile],
+    subchart: tuple[str, ...],
+) -> Place:
+    """Return the place of a field of a packed template: the package has no lines."""
+    template = sources.files[path].decode("utf-8", "replace")
+    return Place(
+        sources.places[path], 1, related=origin_in(template, line, pointer, values, subchart)
+    )
 
 
 def _columns(source: str, key: str, rendered: str) -> tuple[int, int]:

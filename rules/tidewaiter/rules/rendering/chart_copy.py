@@ -1,23 +1,32 @@
 """A copy of a chart to render from: nothing outside of the chart comes into it, and templates can carry marks.
 
 Links are followed only where they stay inside the chart. Local dependencies (`repository: file://...`) that lie in
-the same repository stand for those that `helm dependency build` would copy; others are not fetched.
+the same repository stand for those that `helm dependency build` would copy; others are not fetched. Packed subcharts are
+unpacked: what is in them stands where the package does.
 https://helm.sh/docs/topics/charts/
 """
 
 from __future__ import annotations
 
+import io
 import os
+import re
+import tarfile
+import zlib
 
 from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.rendering.engines import PROBE
 from tidewaiter.rules.rendering.marks import marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 MOST_BYTES = 64 * 2**20
 MOST_FILES = 10_000
+_PACKAGE = re.compile(r"(?:.*/)?charts/[^/_.][^/]*\.tgz")
+_CHART_FILE = re.compile(r"((?:charts/[^/]+/)*)Chart\.yaml")
+_DEFINITION = re.compile(r"((?:charts/[^/]+/)*)crds/.*\.(?:ya?ml|json)")
 
 
 class ChartSources:
@@ -45,27 +54,75 @@ class ChartSources:
                 continue
             if not os.path.isfile(real):
                 continue
-            self._size += os.path.getsize(real)
-            if self._size > MOST_BYTES or len(self.files) >= MOST_FILES:
-                msg = f"the chart is larger than {MOST_BYTES >> 20} MiB or {MOST_FILES} files"
-                raise InputError(msg, file=self.root)
+            self._count(os.path.getsize(real))
             try:
                 with open(real, "rb") as file:
-                    self.files[inner] = file.read()
+                    content = file.read()
             except OSError as error:
                 self.errors.append(InputError(f"cannot be read: {error.strerror}", file=path))
                 continue
-            self.places[inner] = path
+            if _PACKAGE.fullmatch(inner):
+                self._unpack(content, inner.removesuffix(".tgz") + "/", path)
+            else:
+                self.files[inner] = content
+                self.places[inner] = path
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > MOST_BYTES or len(self.files) >= MOST_FILES:
+            msg = f"the chart is larger than {MOST_BYTES >> 20} MiB or {MOST_FILES} files"
+            raise InputError(msg, file=self.root)
+
+    def _unpack(self, package: bytes, prefix: str, place: str) -> None:
+        """Take in a packed subchart as `prefix` of the chart; its files stand in one folder of any name."""
+        try:
+            with tarfile.open(fileobj=io.BytesIO(package), mode="r:gz") as packed:
+                for member in packed:
+                    self._count(max(member.size, 512))
+                    parts = member.name.replace("\\", "/").removeprefix("./").split("/")[1:]
+                    file = packed.extractfile(member) if member.isfile() else None
+                    if file is None or not parts or {"", ".", ".."} & set(parts):
+                        continue
+                    content, inner = file.read(), prefix + "/".join(parts)
+                    if _PACKAGE.fullmatch(inner):
+                        self._unpack(content, inner.removesuffix(".tgz") + "/", place)
+                        continue
+                    self.files[inner] = content
+                    self.places[inner] = place
+        except (tarfile.TarError, OSError, EOFError, zlib.error, RecursionError) as error:
+            self.errors.append(InputError(f"cannot be unpacked: {error}", file=place))
 
     @property
     def templates(self) -> list[str]:
         """The paths of all templates, those of unpacked subcharts too, in order."""
         return sorted(path for path in self.files if "templates/" in path)
 
-    def write(self, folder: str, *, marks: bool = False, definitions: bool = False) -> None:
-        """Write the chart into an empty folder, its templates with marks on their lines where asked for."""
+    @property
+    def charts(self) -> list[str]:
+        """The folder of each chart of this one, subcharts too, with a slash behind it; its own is empty."""
+        found = map(_CHART_FILE.fullmatch, self.files)
+        return sorted(match[1] for match in found if match is not None)
+
+    def definitions(self, charts: Collection[str]) -> list[str]:
+        """Return the paths of the custom resource definitions that Helm installs beside some of the charts."""
+        found = map(_DEFINITION.fullmatch, self.files)
+        return sorted(match[0] for match in found if match is not None and match[1] in charts)
+
+    def write(
+        self,
+        folder: str,
+        probes: Mapping[str, str],
+        *,
+        marks: bool = False,
+        definitions: bool = False,
+    ) -> None:
+        """Write the chart into an empty folder, its templates with marks on their lines where asked for.
+
+        `probes` are the texts of further templates, by the chart that they are put into.
+        """
         numbers = {path: number for number, path in enumerate(self.templates)}
-        for path, content in self.files.items():
+        further = {f"{chart}{PROBE}": text.encode() for chart, text in probes.items()}
+        for path, content in (*self.files.items(), *further.items()):
             if marks and path in numbers:
                 try:
                     text = content.decode("utf-8")

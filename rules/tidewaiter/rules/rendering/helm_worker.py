@@ -1,6 +1,6 @@
 """A process of its own that renders charts with Helm's engine: charts are untrusted, and may ask for anything.
 
-Reads a request as JSON from standard input and writes the answer to standard output; see `chart`. Nothing is asked of
+Reads a request as JSON from standard input and writes the answer to standard output; see `engines`. Nothing is asked of
 a network: the engine's functions for DNS and for a cluster answer with nothing.
 https://helm.sh/docs/chart_template_guide/
 """
@@ -25,11 +25,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         values = _values(request)
         texts = [_rendered(folder, values, request) for folder in request["folders"]]
-        with helm_python.Chart.load(request["folders"][0]) as chart:
-            definitions = chart.crds
     except helm_python.HelmError as error:
         return {"error": str(error)}
-    return {"texts": texts, "crds": [[each["filename"], each["data"]] for each in definitions]}
+    return {"texts": texts}
 
 
 def _rendered(folder: str, values: dict[str, Any], request: dict[str, Any]) -> dict[str, str]:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 _ORIGIN = "config.kubernetes.io/origin"
 _CHANGES = "alpha.config.kubernetes.io/transformations"
 _REMOTE = ("http://", "https://", "git@", "git::", "ssh://", "github.com/", "gitlab.com/")
+_RESOURCES = ("resources", "bases", "crds")
+_MISSING = (
+    "the kustomization is not built, and its files are checked one by one: neither kustomize nor kubectl is on the PATH; "
+    "pip install 'tidewaiter[kustomize]', or leave out what is rendered by --no-render or --exclude"
+)
 _SETTINGS = {
     "image": "images",
     "namespace": "namespace",
@@ -45,12 +50,16 @@ _SETTINGS = {
 
 @record
 class Kustomization:
-    """A kustomization's file and what it refers to, as paths: folders, and files that are only parts of the build."""
+    """A kustomization's file and what it refers to, as paths: folders, and files that are only parts of the build.
+
+    Of these files the `resources` are manifests; the others change objects that stand elsewhere.
+    """
 
     folder: str
     file: str
     folders: tuple[str, ...]
     files: tuple[str, ...]
+    resources: tuple[str, ...]
     remote: tuple[str, ...]
     is_component: bool
     errors: tuple[InputError, ...] = ()
@@ -69,7 +78,7 @@ def find_program() -> tuple[str, ...]:
 def read_kustomization(folder: str, file: str) -> Kustomization:
     """Read what a kustomization refers to; what cannot be read is in its errors."""
     place = os.path.join(folder, file)
-    nothing = Kustomization(folder, place, (), (), (), is_component=False)
+    nothing = Kustomization(folder, place, (), (), (), (), is_component=False)
     try:
         loaded = load_documents(read_file(place), place)
     except InputError as error:
@@ -79,18 +88,22 @@ def read_kustomization(folder: str, file: str) -> Kustomization:
     value = mapping(loaded.documents[0].value if loaded.documents else None)
     folders: list[str] = []
     files: list[str] = []
+    resources: list[str] = []
     remote: list[str] = []
-    for entry in _entries(value):
+    for field, entry in _entries(value):
         if entry.startswith(_REMOTE) or "?ref=" in entry:
             remote.append(entry)
             continue
         path = os.path.normpath(os.path.join(folder, entry))
         (folders if os.path.isdir(path) else files).append(path)
+        if field in _RESOURCES:
+            resources.append(path)
     return Kustomization(
         folder,
         place,
         tuple(folders),
         tuple(files),
+        tuple(resources),
         tuple(remote),
         is_component=value.get("kind") == "Component",
     )
@@ -101,9 +114,13 @@ def build(
 ) -> Rendering:
     """Build a kustomization. What goes wrong is in the errors of the rendering.
 
-    `around` are fields of a kustomization that is laid around it, as who applies it may do: `namespace`, `patches`.
+    Without a program that is an error too. `around` are fields of a kustomization that is laid around it, as who
+    applies it may do: `namespace`, `patches`.
     """
     title = f"kustomization {kustomization.folder or '.'}"
+    if not program:
+        error = InputError(_MISSING, file=kustomization.file)
+        return Rendering(title, kustomization.folder, (), (error,))
     try:
         with tempfile.TemporaryDirectory(prefix="tidewaiter-kustomize-") as temporary:
             here = os.path.realpath(temporary)
@@ -125,22 +142,23 @@ def build(
         )
 
 
-def _entries(value: dict[str, Any]) -> Iterator[str]:
-    for field in ("resources", "bases", "components", "crds", "configurations", "transformers"):
-        yield from (each for each in sequence(value.get(field)) if isinstance(each, str))
+def _entries(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each path that a kustomization names, with the field that does."""
+    for field in (*_RESOURCES, "components", "configurations", "transformers"):
+        yield from ((field, each) for each in sequence(value.get(field)) if isinstance(each, str))
     for field in ("generators", "validators", "patchesStrategicMerge"):
         for each in sequence(value.get(field)):
             if isinstance(each, str) and "\n" not in each:
-                yield each
+                yield field, each
     for field in ("patches", "patchesJson6902", "replacements"):
         for each in sequence(value.get(field)):
             path = mapping(each).get("path")
             if isinstance(path, str):
-                yield path
+                yield field, path
     for each in sequence(value.get("helmCharts")):
         values = mapping(each).get("valuesFile")
         if isinstance(values, str):
-            yield values
+            yield "helmCharts", values
 
 
 def _rendering(title: str, kustomization: Kustomization, output: bytes, here: str) -> Rendering:

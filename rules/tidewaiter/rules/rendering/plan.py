@@ -6,7 +6,8 @@ import os
 
 from tidewaiter.rules.loading.sources import CHART_FILE, KUSTOMIZATION_FILES
 from tidewaiter.rules.record import record, replace
-from tidewaiter.rules.rendering.chart import ChartOptions, engine_missing, render_chart
+from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
+from tidewaiter.rules.rendering.engines import find_engine
 from tidewaiter.rules.rendering.gitops import Repository, followed
 from tidewaiter.rules.rendering.kustomization import (
     build,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.rendering.engines import Engine
     from tidewaiter.rules.rendering.gitops import Followed, LineOf
     from tidewaiter.rules.rendering.kustomization import Kustomization
     from tidewaiter.rules.rendering.rendered import Rendering
@@ -27,17 +29,17 @@ if TYPE_CHECKING:
 
 @record
 class Plan:
-    """What to render. `notes` are sentences about what cannot be rendered here.
+    """What to render, and by what: without an engine or a program, what would be rendered is an error.
 
     A file below one of the folders `inside`, or among `parts`, is not linted by itself.
     """
 
     charts: tuple[tuple[str, tuple[ChartOptions, ...]], ...]
     kustomizations: tuple[tuple[Kustomization, tuple[Followed, ...]], ...]
+    engine: Engine | None
     program: tuple[str, ...]
     inside: tuple[str, ...]
     parts: frozenset[str]
-    notes: tuple[str, ...]
 
     def covers(self, path: str) -> bool:
         """Tell whether a file is a part of something rendered."""
@@ -47,7 +49,7 @@ class Plan:
         """Render, one chart or kustomization after the other."""
         for root, scenarios in self.charts:
             for options in scenarios:
-                yield from render_chart(root, options)
+                yield from render_chart(root, options, self.engine)
         for kustomization, appliers in self.kustomizations:
             if not appliers:
                 yield build(kustomization, self.program)
@@ -78,28 +80,23 @@ def make_plan(
         elif (file := _kustomization_in(folder)) is not None:
             known.setdefault(folder, read_kustomization("" if folder == "." else folder, file))
             applied.setdefault(folder, []).append(each)
-    notes = []
-    missing = engine_missing() if chosen else ""
-    if missing:
-        notes.append(f"{_listed('chart', chosen)} not rendered, and so not checked: {missing}")
-        chosen = {}
     program = find_program() if known else ()
-    built = roots(known.values())
-    if known and not program:
-        names = [each.folder or "." for each in built]
-        why = "neither kustomize nor kubectl is installed; their files are checked one by one"
-        notes.append(f"{_listed('kustomization', names)} not built: {why}")
-        built = []
-    parts = {file for each in known.values() for file in each.files} if program else set()
+    parts = {
+        file
+        for each in known.values()
+        for file in each.files
+        if program or file not in each.resources
+    }
     return Plan(
         tuple((root, tuple(found) or (options,)) for root, found in chosen.items()),
         tuple(
-            (each, tuple(applied.get(os.path.normpath(each.folder or "."), ()))) for each in built
+            (each, tuple(applied.get(os.path.normpath(each.folder or "."), ())))
+            for each in roots(known.values())
         ),
+        find_engine() if chosen else None,
         program,
-        tuple(each for each in chosen if each in outer),
+        tuple(outer),
         frozenset(parts),
-        tuple(notes),
     )
 
 
@@ -132,9 +129,3 @@ def _is_below(path: str, folder: str) -> bool:
     if folder in {".", ""}:
         return not os.path.isabs(path) and not path.startswith("..")
     return path.startswith(folder.rstrip("/") + "/")
-
-
-def _listed(what: str, names: Iterable[str]) -> str:
-    every = sorted(names)
-    shown = ", ".join(every[:3]) + (f" and {len(every) - 3} more" if len(every) > 3 else "")
-    return f"{what} {shown} is" if len(every) == 1 else f"{what}s {shown} are"
