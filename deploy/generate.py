@@ -24,6 +24,7 @@ from tidewaiter.rules.kept_fields import is_followed  # noqa: E402
 from tidewaiter.rules.manifest.api_resource import is_builtin_group, plural_of  # noqa: E402
 from tidewaiter.rules.policy.definition import definitions  # noqa: E402
 
+SCAN = "tidewaiter-scan"
 HEADER = "# Made by deploy/generate.py: what rules ask of other objects.\n"
 BUILTIN = {
     "": (
@@ -75,13 +76,13 @@ def custom_kinds() -> dict[str, set[str]]:
     return found
 
 
-def rules_text(by_group: Mapping[str, Iterable[str]]) -> str:
-    """Return the rules of a ClusterRole in YAML, that let one list and watch."""
+def rules_text(by_group: Mapping[str, Iterable[str]], verbs: str = "list, watch") -> str:
+    """Return the rules of a ClusterRole in YAML, that let one list and watch, or as much of it as is said."""
     lines = []
     for group, resources in sorted(by_group.items()):
         lines += [f'- apiGroups: ["{group}"]', "  resources:"]
         lines += [f"    - {resource}" for resource in sorted(resources)]
-        lines.append("  verbs: [list, watch]")
+        lines.append(f"  verbs: [{verbs}]")
     return "\n".join(lines) + "\n"
 
 
@@ -106,6 +107,10 @@ def generated() -> dict[Path, str]:
         + _role("tidewaiter", rules_text(BUILTIN))
         + "---\n"
         + _role("tidewaiter-custom-resources", rules_text(custom_kinds())),
+        ROOT / "kustomize" / "components" / "fleet-scan" / "readable.yaml": HEADER
+        + _role("tidewaiter-scan-reads", rules_text(BUILTIN, "list"), SCAN)
+        + "---\n"
+        + _role("tidewaiter-scan-reads-custom-resources", rules_text(custom_kinds(), "list"), SCAN),
     }
 
 
@@ -115,10 +120,10 @@ def _definition_text(definition: dict[str, object]) -> str:
     return f"# Made by deploy/generate.py from the schema of the policy file.\n{text}"
 
 
-def _role(name: str, rules: str) -> str:
+def _role(name: str, rules: str, app: str = "tidewaiter") -> str:
     return (
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n"
-        f"  name: {name}\n  labels: {{app.kubernetes.io/name: tidewaiter}}\nrules:\n"
+        f"  name: {name}\n  labels: {{app.kubernetes.io/name: {app}}}\nrules:\n"
         + "".join(f"  {line}\n" for line in rules.splitlines())
     )
 

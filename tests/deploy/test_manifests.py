@@ -11,6 +11,7 @@ import yaml
 
 from tests.deploy.manifests import DEPLOY, ROOT, Objects, of_chart, of_overlay
 from tidewaiter.cli.main import main
+from tidewaiter.rules.manifest.quantity import quantity_of
 from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
 from tidewaiter.rules.rendering.engines import PackagedEngine
 
@@ -159,13 +160,13 @@ def test_the_certificate_component_fits_the_arguments_that_it_replaces(tmp_path:
         assert left == right
 
 
-def overlay_with(folder: Path, *components: str) -> Objects:
-    """Return what the base gives with some components."""
+def overlay_with(folder: Path, *components: str, overlay: str = "audit-only") -> Objects:
+    """Return what an overlay gives with some components."""
     import os
 
     base = os.path.relpath(DEPLOY / "kustomize", folder)
     content = {
-        "resources": [f"{base}/overlays/audit-only"],
+        "resources": [f"{base}/overlays/{overlay}"],
         "components": [f"{base}/components/{each}" for each in components],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
@@ -180,15 +181,64 @@ def test_the_scan_in_parts_is_an_indexed_job_that_passes_our_own_production_prof
     (container,) = job["template"]["spec"]["containers"]
     assert job["completionMode"] == "Indexed"
     assert f"--shards={job['completions']}" in container["args"]
-    # An image by its digest, as an overlay for a cluster sets it.
-    container["image"] = f"registry.example/tidewaiter@sha256:{'0' * 64}"
+    # It runs what the webhook runs.
+    webhook = objects["Deployment", "tidewaiter"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == webhook["image"]
     rendered = tmp_path / "rendered.yaml"
     added = [each for (_, name), each in objects.items() if name.startswith("tidewaiter-scan")]
-    assert len(added) == 7
+    assert len(added) == 9
     rendered.write_text(yaml.safe_dump_all(objects.values()))
     main(["lint", str(rendered), "--profile=production", "--format=json"])
     found = json.loads(capsys.readouterr().out)["findings"]
     assert [each for each in found if each["resource"]["name"].startswith("tidewaiter-scan")] == []
+
+
+@pytest.mark.parametrize("overlay", ["audit-only", "enforce", "high-availability"])
+def test_the_quota_has_room_for_a_rollout_at_full_size_while_a_scan_runs(
+    overlay: str, tmp_path: Path
+) -> None:
+    objects = overlay_with(tmp_path, "fleet-scan", overlay=overlay)
+    deployment = objects["Deployment", "tidewaiter"]["spec"]
+    job = objects["CronJob", "tidewaiter-scan"]["spec"]["jobTemplate"]["spec"]
+    most = objects["HorizontalPodAutoscaler", "tidewaiter"]["spec"]["maxReplicas"]
+    most += deployment["strategy"]["rollingUpdate"]["maxSurge"]
+    hard = objects["ResourceQuota", "tidewaiter"]["spec"]["hard"]
+    assert int(hard["pods"]) >= most + job["parallelism"]
+    for name, limit in hard.items():
+        of, _, resource = name.partition(".")
+        wanted = sum(
+            count * quantity(pods["spec"]["containers"][0]["resources"][of][resource])
+            for count, pods in (
+                (most, deployment["template"]),
+                (job["parallelism"], job["template"]),
+            )
+            if resource
+        )
+        assert wanted <= quantity(limit), name
+
+
+def quantity(text: str) -> int:
+    amount = quantity_of(text)
+    assert amount is not None
+    return amount
+
+
+def test_the_scan_in_parts_is_the_same_by_helm_and_kustomize(tmp_path: Path) -> None:
+    chart = with_read_policy(of_chart("default-values.yaml", settings=("scan.enabled=true",)))
+    assert chart == with_read_policy(overlay_with(tmp_path, "fleet-scan"))
+    assert ("CronJob", "tidewaiter-scan") not in of_chart("default-values.yaml")
+
+
+def test_a_scan_has_as_many_parts_as_its_values_say() -> None:
+    settings = ("scan.enabled=true", "scan.parts=24", "rbac.customResources=false")
+    objects = of_chart("default-values.yaml", settings=settings)
+    job = objects["CronJob", "tidewaiter-scan"]["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert (job["completions"], job["maxFailedIndexes"]) == (24, 24)
+    assert "--shards=24" in container["args"]
+    # What is bound is there.
+    roles = {each["roleRef"]["name"] for (kind, _), each in objects.items() if "Binding" in kind}
+    assert roles <= {name for _, name in objects}
 
 
 def test_the_page_is_switched_on_alike_and_off_by_default(tmp_path: Path) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.deploy.manifests import Objects, of_chart, of_overlay
+from tests.deploy.test_manifests import overlay_with
 from tests.e2e.api_server import ApiServer, free_port, running_api_server
 from tests.e2e.binaries import binaries
-from tests.e2e.client import Refused
+from tests.e2e.client import Client, Refused
 from tests.e2e.conftest import built
 from tests.e2e.report_definitions import REPORT_DEFINITIONS
 from tests.webhook.running import until
@@ -24,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAMESPACE = "tidewaiter"
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:tidewaiter"
 AUDIT_POLICY = """
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -102,15 +106,20 @@ def service_account_kubeconfig(
     api_server: ApiServer, folder: Path, name: str = "tidewaiter"
 ) -> Path:
     """Write a kubeconfig that speaks for a ServiceAccount, that of the webhook for one."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    token = api_server.admin.request("POST", path, request)["status"]["token"]
     content = json.loads(api_server.kubeconfig.read_text())
-    content["users"][0]["user"] = {"token": token}
+    content["users"][0]["user"] = {"token": token_of(api_server, name)}
     content["contexts"][0]["context"]["namespace"] = NAMESPACE
     file = folder / "kubeconfig"
     file.write_text(json.dumps(content))
     return file
+
+
+def token_of(api_server: ApiServer, account: str) -> str:
+    """Return a token of a ServiceAccount of the webhook's namespace."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token: str = api_server.admin.request("POST", path, request)["status"]["token"]
+    return token
 
 
 def requests_of(log: Path, user: str) -> list[dict[str, Any]]:
@@ -118,51 +127,184 @@ def requests_of(log: Path, user: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["user"]["username"] == user]
 
 
-def granted(objects: Objects) -> set[tuple[str, str, str]]:
-    """Return each right that the roles give, but for custom resources, which are not installed here."""
+Right = tuple[str, str, str, str]
+"""Group, resource, verb, and the one name that it is for; empty where it is for all."""
+
+
+def granted(objects: Objects, account: str) -> set[Right]:
+    """Return each right that an account is given, but for custom resources, which are not installed here."""
     found = set()
-    for (kind, name), each in objects.items():
-        if kind in {"ClusterRole", "Role"} and name != "tidewaiter-custom-resources":
-            for rule in each["rules"]:
-                found |= {
-                    (group, resource, verb)
-                    for group in rule["apiGroups"]
-                    for resource in rule["resources"]
-                    for verb in rule["verbs"]
-                }
+    for (kind, _), binding in objects.items():
+        role = binding.get("roleRef", {}).get("name", "")
+        subjects = {each["name"] for each in binding.get("subjects", ())}
+        if account not in subjects or role.endswith("-custom-resources"):
+            continue
+        for rule in objects[kind.removesuffix("Binding"), role]["rules"]:
+            found |= {
+                (group, resource, verb, name)
+                for group in rule["apiGroups"]
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+                for name in rule.get("resourceNames", ("",))
+            }
     return found
 
 
-def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
-    audited: tuple[ApiServer, Path], tmp_path: Path
-) -> None:
-    api_server, log = audited
-    admin = api_server.admin
-    for definition in REPORT_DEFINITIONS:
-        admin.apply(definition)
-    objects = of_overlay("audit-only")
-    # Nothing routes a Service here, so that the API server is given the address itself.
-    configuration = objects[("ValidatingWebhookConfiguration", "tidewaiter")]
-    (webhook,) = configuration["webhooks"]
-    port = free_port()
-    webhook["clientConfig"] = {"url": f"https://127.0.0.1:{port}/validate"}
-    apply(api_server, objects)
-    policy = tmp_path / "tidewaiter.yaml"
-    policy.write_text(objects[("ConfigMap", "tidewaiter-policy")]["data"]["tidewaiter.yaml"])
-    arguments = [
-        each
-        for each in objects[("Deployment", "tidewaiter")]["spec"]["template"]["spec"]["containers"][
-            0
-        ]["args"]
-        if not each.startswith(("--bind", "--policy", "serve"))
+def used(log: Path, account: str) -> set[Right]:
+    """Return each right that an account has made use of, by name and for all."""
+    found = set()
+    for each in requests_of(log, f"system:serviceaccount:{NAMESPACE}:{account}"):
+        target, code = each.get("objectRef", {}), each["responseStatus"]["code"]
+        if not target.get("resource") or code >= 400:
+            continue
+        part = f"/{target['subresource']}" if "subresource" in target else ""
+        # Apply asks for the right to create where there is nothing yet.
+        verbs = {each["verb"], "create"} if code == 201 else {each["verb"]}
+        found |= {
+            (target.get("apiGroup", ""), target["resource"] + part, verb, name)
+            for verb in verbs
+            for name in ("", target.get("name", ""))
+        }
+    return found
+
+
+def refused(log: Path, account: str) -> list[tuple[str, str]]:
+    """Return what an account asked for and may not do."""
+    return [
+        (each["verb"], each["requestURI"])
+        for each in requests_of(log, f"system:serviceaccount:{NAMESPACE}:{account}")
+        if each["responseStatus"]["code"] == 403
     ]
+
+
+BAD_ROLE: dict[str, Any] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "everything"},
+    "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+}
+BAD_POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+}
+BAD = (BAD_ROLE, BAD_POD)
+
+
+class Installed(NamedTuple):
+    """What an overlay with all components but monitoring gives, on an API server that writes down who asks for what."""
+
+    api_server: ApiServer
+    audit_log: Path
+    objects: Objects
+
+    def break_rules(self) -> None:
+        """Make objects of which there is something to report."""
+        for each in BAD:
+            self.api_server.admin.apply(each)
+
+    def mend(self) -> None:
+        """Take them away, so that their reports go."""
+        for each in BAD:
+            self.api_server.admin.delete(each, gracePeriodSeconds="0")
+
+    def arguments(self, kind: str, name: str) -> list[str]:
+        """Return the arguments of a container, but for those that name the inside of a pod."""
+        spec = self.objects[kind, name]["spec"]
+        template = (
+            spec["jobTemplate"]["spec"]["template"] if "jobTemplate" in spec else spec["template"]
+        )
+        (container,) = template["spec"]["containers"]
+        outside = ("--bind", "--policy", "--shards", "serve", "scan")
+        return [each for each in container["args"] if not each.startswith(outside)]
+
+
+@pytest.fixture(scope="module")
+def installed(
+    audited: tuple[ApiServer, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    api_server, log = audited
+    for definition in REPORT_DEFINITIONS:
+        api_server.admin.apply(definition)
+    objects = overlay_with(tmp_path_factory.mktemp("overlay"), "ui", "fleet-scan")
+    # Nothing routes a Service here, so that the API server is given the address itself.
+    (webhook,) = objects["ValidatingWebhookConfiguration", "tidewaiter"]["webhooks"]
+    webhook["clientConfig"] = {"url": f"https://127.0.0.1:{free_port()}/validate"}
+    apply(api_server, objects)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    api_server.admin.apply(namespace)
+    until(lambda: applies(api_server, POLICIES))
+    until(lambda: has_reports(api_server) is not None)
+    yield Installed(api_server, log, objects)
+    clear(api_server, objects)
+
+
+def has_reports(api_server: ApiServer) -> bool | None:
+    """Say whether there are reports; None where their definition is not served yet."""
+    reports = {"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport"}
+    try:
+        return bool(api_server.admin.list_objects({**reports, "metadata": {"namespace": "shop"}}))
+    except Refused:
+        return None
+
+
+@pytest.fixture
+def policy(installed: Installed, tmp_path: Path) -> Path:
+    file = tmp_path / "tidewaiter.yaml"
+    file.write_text(installed.objects["ConfigMap", "tidewaiter-policy"]["data"]["tidewaiter.yaml"])
+    return file
+
+
+def test_the_scan_uses_all_of_its_rights_and_wants_no_others(
+    installed: Installed, policy: Path, tmp_path: Path
+) -> None:
+    account = "tidewaiter-scan"
+    kubeconfig = service_account_kubeconfig(installed.api_server, tmp_path, account)
+    arguments = [
+        *installed.arguments("CronJob", account),
+        "--shards=2",
+        f"--policy={policy}",
+        f"--kubeconfig={kubeconfig}",
+    ]
+
+    def scan() -> None:
+        parts = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tidewaiter.cli.main", "scan", *arguments],
+                env={**os.environ, "JOB_COMPLETION_INDEX": str(index)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for index in range(2)
+        ]
+        for each in parts:
+            _, told = each.communicate(timeout=120)
+            assert each.returncode == 0, told
+
+    installed.break_rules()
+    scan()
+    assert has_reports(installed.api_server)
+    installed.mend()
+    scan()
+    log = installed.audit_log
+    assert refused(log, account) == []
+    assert granted(installed.objects, account) - used(log, account) == set()
+
+
+def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
+    installed: Installed, policy: Path, tmp_path: Path
+) -> None:
+    api_server, log, objects = installed
+    (webhook,) = objects["ValidatingWebhookConfiguration", "tidewaiter"]["webhooks"]
+    port = urlsplit(webhook["clientConfig"]["url"]).port
     command = [
         sys.executable,
         "-m",
         "tidewaiter.webhook",
         f"--bind=127.0.0.1:{port}",
         f"--policy={policy}",
-        *arguments,
+        *installed.arguments("Deployment", "tidewaiter"),
         "--own-name=127.0.0.1",
         f"--kubeconfig={service_account_kubeconfig(api_server, tmp_path)}",
         "--background-audit=3s",
@@ -170,68 +312,102 @@ def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
         "--authority-lifetime=30s",
         "--drain-grace=0s",
     ]
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "everything"},
-        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
-    }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "web", "namespace": "shop"},
-        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
-    }
-    for each in (namespace, role, pod):
-        admin.apply(each)
-    until(lambda: applies(api_server, POLICIES))
-    rights = granted(objects)
+    installed.break_rules()
+    rights = granted(objects, "tidewaiter")
     with (tmp_path / "log").open("wb") as output:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=output)
     try:
-        reports = {"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport"}
-        where = {**reports, "metadata": {"namespace": "shop"}}
-
-        def is_reported() -> bool:
-            try:
-                return admin.list_objects(where) != []
-            except Refused:  # a definition that is new takes a moment to be served
-                return False
-
-        until(is_reported, timeout=60)
-        # What was found is mended, so that its reports go.
-        admin.delete(pod, gracePeriodSeconds="0")
-        admin.delete(role)
-
-        def used() -> set[tuple[str, str, str]]:
-            found = set()
-            for each in requests_of(log, ACCOUNT):
-                target, code = each.get("objectRef", {}), each["responseStatus"]["code"]
-                if target.get("resource") and code < 400:
-                    part = f"/{target['subresource']}" if "subresource" in target else ""
-                    right = target.get("apiGroup", ""), target["resource"] + part
-                    found.add((*right, each["verb"]))
-                    # Apply asks for the right to create where there is nothing yet.
-                    if code == 201:
-                        found.add((*right, "create"))
-            return found
-
+        until(lambda: has_reports(api_server), timeout=60)
+        look_at_page(f"https://127.0.0.1:{port}/ui", api_server.token)
+        installed.mend()
         end = time.monotonic() + 60
-        while rights - used() and time.monotonic() < end:
+        while rights - used(log, "tidewaiter") and time.monotonic() < end:
             time.sleep(1)
         assert process.poll() is None, (tmp_path / "log").read_text()
-        refused = [
-            (each["verb"], each["requestURI"])
-            for each in requests_of(log, ACCOUNT)
-            if each["responseStatus"]["code"] == 403
-        ]
-        assert refused == []
-        assert rights - used() == set()
+        assert refused(log, "tidewaiter") == []
+        assert rights - used(log, "tidewaiter") == set()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        clear(api_server, objects)
+
+
+def look_at_page(url: str, token: str) -> None:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    context = ssl._create_unverified_context()
+    with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+        assert answer.status == 200
+
+
+def binding(role: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "up"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": role,
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": "tidewaiter", "namespace": NAMESPACE}],
+    }
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+HOOKS = "/apis/admissionregistration.k8s.io/v1"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces"
+EMPTY: dict[str, Any] = {"metadata": {"name": "up"}}
+
+
+@pytest.mark.parametrize("account", ["tidewaiter", "tidewaiter-scan"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        # Secrets: none but its own, and that by its name only.
+        ("GET", "/api/v1/secrets", None),
+        ("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets", None),
+        ("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/other", None),
+        ("GET", "/api/v1/namespaces/shop/secrets/tidewaiter-tls", None),
+        ("POST", "/api/v1/namespaces/shop/secrets", EMPTY),
+        ("DELETE", f"/api/v1/namespaces/{NAMESPACE}/secrets/tidewaiter-tls", None),
+        # Workloads and what is in them.
+        ("POST", f"/api/v1/namespaces/{NAMESPACE}/pods", BAD_POD),
+        ("POST", "/api/v1/namespaces/shop/pods", BAD_POD),
+        ("DELETE", "/api/v1/namespaces/shop/pods/web", None),
+        ("POST", "/api/v1/namespaces/shop/pods/web/exec?command=id", EMPTY),
+        ("GET", "/api/v1/namespaces/shop/pods/web/log", None),
+        ("POST", "/apis/apps/v1/namespaces/shop/deployments", EMPTY),
+        ("DELETE", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/tidewaiter", None),
+        ("PUT", f"/api/v1/namespaces/{NAMESPACE}/configmaps/tidewaiter-policy", EMPTY),
+        ("GET", "/api/v1/nodes/one/proxy/", None),
+        # More rights, or somebody else's.
+        ("POST", f"{RBAC}/clusterroles", BAD_ROLE),
+        ("POST", f"{RBAC}/clusterrolebindings", binding("cluster-admin")),
+        ("POST", f"{RBAC}/clusterrolebindings", binding("tidewaiter")),
+        ("DELETE", f"{RBAC}/clusterrolebindings/tidewaiter", None),
+        ("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default/token", EMPTY),
+        ("POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests", EMPTY),
+        # What asks webhooks, but for the update of the one that leads here.
+        ("POST", f"{HOOKS}/validatingwebhookconfigurations", EMPTY),
+        ("DELETE", f"{HOOKS}/validatingwebhookconfigurations/tidewaiter", None),
+        ("PUT", f"{HOOKS}/validatingwebhookconfigurations/other", EMPTY),
+        ("PUT", f"{HOOKS}/mutatingwebhookconfigurations/tidewaiter", EMPTY),
+        # Leases of others, and policies by which it judges.
+        ("PUT", f"{LEASES}/{NAMESPACE}/leases/other", EMPTY),
+        ("POST", f"{LEASES}/kube-system/leases", EMPTY),
+        ("PUT", f"{LEASES}/kube-system/leases/kube-scheduler", EMPTY),
+        ("DELETE", f"{LEASES}/{NAMESPACE}/leases/tidewaiter-certificates", None),
+        ("POST", "/apis/tidewaiter.dev/v1/clusterpolicies", POLICIES[0]),
+        ("DELETE", "/apis/tidewaiter.dev/v1/clusterpolicies/general", None),
+        ("PUT", "/apis/tidewaiter.dev/v1/namespaces/shop/policies/narrow", POLICIES[1]),
+    ],
+)
+def test_what_it_has_no_business_with_is_refused(
+    installed: Installed, account: str, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    api_server = installed.api_server
+    client = Client(api_server.url, token_of(api_server, account), api_server.ca_file)
+    with pytest.raises(Refused, match="forbidden"):
+        client.request(method, path, body)
 
 
 def applies(api_server: ApiServer, objects: tuple[dict[str, Any], ...]) -> bool:

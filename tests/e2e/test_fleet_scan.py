@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.test_manifests import overlay_with
 from tests.e2e.api_server import running_api_server
 from tests.e2e.binaries import binaries
 from tests.e2e.conftest import built
 from tests.e2e.report_definitions import OPEN_REPORTS, POLICY_REPORTS
-from tests.e2e.test_deploy import apply, service_account_kubeconfig
 from tests.e2e.test_scan import owned_by, pods_of, wait_until_served
 from tidewaiter.rules.cluster.client import Client, open_client
 from tidewaiter.rules.cluster.reports import Written, write_reports
@@ -228,27 +226,6 @@ def test_a_pod_of_an_indexed_job_judges_its_part(cluster: ApiServer) -> None:
     for part, shard in zip(done, shards(), strict=True):
         for number in range(NAMESPACES):
             assert (f"team-{number}/api" in part.stdout) == shard.has(f"team-{number}")
-
-
-def test_the_job_has_the_rights_that_it_needs(cluster: ApiServer, tmp_path: Path) -> None:
-    objects = overlay_with(tmp_path, "fleet-scan")
-    del objects["ValidatingWebhookConfiguration", "tidewaiter"]  # nothing answers it here
-    apply(cluster, objects)
-    kubeconfig = service_account_kubeconfig(cluster, tmp_path, "tidewaiter-scan")
-    job = objects["CronJob", "tidewaiter-scan"]["spec"]["jobTemplate"]["spec"]
-    (container,) = job["template"]["spec"]["containers"]
-    policy = tmp_path / "tidewaiter.yaml"
-    policy.write_text(objects["ConfigMap", "tidewaiter-policy"]["data"]["tidewaiter.yaml"])
-    arguments = [each for each in container["args"][1:] if not each.startswith("--policy")]
-    done = command(
-        cluster,
-        *arguments,
-        f"--policy={policy}",
-        kubeconfig=kubeconfig,
-        JOB_COMPLETION_INDEX="0",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Reports in the cluster" in done.stderr
 
 
 @pytest.mark.parametrize(
