@@ -191,3 +191,34 @@ def test_each_fix_is_asked_for_on_a_terminal(folder: Path, answers: str, fixed: 
     os.close(parent)
     assert process.returncode == 0
     assert (folder / "pod.yaml").read_text().count("allowPrivilegeEscalation: false") == fixed
+
+
+NO_CONTEXT = """
+apiVersion: tidewaiter.dev/v1
+kind: Policy
+metadata: {name: strange}
+spec:
+  customRules:
+    - name: no-context
+      match: {kinds: [Pod], names: [api]}
+      expression: object.spec.containers.all(c, !has(c.securityContext))
+      message: containers leave their securityContext out
+"""
+
+
+@pytest.mark.parametrize("words", [RULE, ("--skip", "no-latest-tag")])
+def test_a_fix_that_would_bring_a_finding_is_taken_back(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    (folder / "tidewaiter.yaml").write_text(NO_CONTEXT)
+    (folder / "other.yaml").write_text(POD.replace("name: api, n", "name: web, n"))
+    run = tidewaiter(folder, "fix", *words, ".")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (folder / "pod.yaml").read_text() == POD
+    assert "allowPrivilegeEscalation: false" in (folder / "other.yaml").read_text()
+    assert (
+        "left      no-privilege-escalation: container api may gain privileges "
+        "(allowPrivilegeEscalation: unset): its fix is not made: with the fixes of this file comes "
+        "no-context: containers leave their securityContext out"
+    ) in run.stdout
+    assert tidewaiter(folder, "fix", "--check", *words, ".").returncode == 0

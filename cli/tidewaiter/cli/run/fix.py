@@ -1,10 +1,12 @@
 """A whole fixing run: lint, edit, and lint again what was edited, until nothing more changes.
 
-Nothing is written here: the result holds each changed file as it was and as it should be.
+Nothing is written here: the result holds each changed file as it was and as it should be. A file in which fixes would
+bring a finding that was not there stays as it was.
 """
 
 from __future__ import annotations
 
+from tidewaiter.cli.run.fix_effects import brought
 from tidewaiter.cli.run.lint import lint
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.fixes.draft import Draft
@@ -18,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tidewaiter.cli.result import LintError, LintFinding
+    from tidewaiter.cli.result import LintError, LintFinding, LintResult
     from tidewaiter.cli.run.lint import Job
     from tidewaiter.rules.fixes.edit import PlainFix
 
@@ -65,25 +67,47 @@ def fix(
 ) -> FixResult:
     """Fix what the job's findings ask for.
 
-    `choose` is asked before each fix, with the file's content without and with it. `contents` is what to
-    read in the place of files, as for `lint`.
+    `choose` is asked before each fix, with the file's content without and with it; what it takes is not taken back.
+    `contents` is what to read in the place of files, as for `lint`.
     """
     # What a chart or a kustomization makes has no text of its own; its sources are mended as they stand.
     job = replace(job, render=False)
     untouchable = Untouchable(discover(job.paths, job.exclude))
     run = _Run(unsafe, choose, dict(contents or {}), untouchable)
+    first = None
     for _ in range(_PASSES):
         result = lint(job, contents=run.contents)
+        first = first or result
         if not run.fix_all(result.findings):
             break
     else:
         result = lint(job, contents=run.contents)
+    if choose is None and first is not None and run.changed():
+        stated = dict(contents or {})
+        for file, what in _brought(job, run, (first, result), stated).items():
+            run.take_back(file, f"its fix is not made: with the fixes of this file comes {what}")
+        if run.is_taken_back:
+            result = lint(job, contents=run.contents)
     left = [
         Left(finding, run.reason(finding))
         for finding in result.findings
         if finding.status == "violation"
     ]
     return FixResult(result.files, tuple(run.fixed), tuple(left), run.changed(), result.errors)
+
+
+def _brought(
+    job: Job, run: _Run, seen: tuple[LintResult, LintResult], contents: dict[str, bytes]
+) -> dict[str, str]:
+    """Return what fixing brings to the files that it changed, asking all rules, those that are not mended too."""
+    before, after = seen
+    if "only" in job.plain_policy or "skip" in job.plain_policy:
+        plain = dict(job.plain_policy)
+        for option in ("only", "skip"):
+            plain.pop(option, None)
+        whole = replace(job, plain_policy=plain)
+        before, after = lint(whole, contents=contents), lint(whole, contents=run.contents)
+    return brought(before, after, run.changed(), run.fixed)
 
 
 class _Run:
@@ -102,6 +126,7 @@ class _Run:
         self._reasons: dict[str, str] = {}
         self._untouchable = untouchable
         self._is_stopped = False
+        self.is_taken_back = False
 
     def fix_all(self, findings: tuple[LintFinding, ...]) -> bool:
         """Make what fixes the findings allow; tell whether anything was changed."""
@@ -111,6 +136,13 @@ class _Run:
                 by_file.setdefault(finding.file, []).append((finding, finding.fix))
         changed = [self._fix_file(file, mine) for file, mine in by_file.items()]
         return any(changed)
+
+    def take_back(self, file: str, reason: str) -> None:
+        """Leave a file as it was, and say why of all that was fixed in it."""
+        self.contents[file] = self._originals[file]
+        self._refuse([finding for finding in self.fixed if finding.file == file], reason)
+        self.fixed = [finding for finding in self.fixed if finding.file != file]
+        self.is_taken_back = True
 
     def reason(self, finding: LintFinding) -> str:
         """Say why a finding is left, "" where there is no fix for it."""
