@@ -310,6 +310,87 @@ def test_custom_kinds_are_followed_while_they_are_defined(cluster: Cluster, shop
     run(test())
 
 
+def test_of_custom_kinds_that_no_rule_reads_the_server_sends_the_metadata_alone(
+    cluster: Cluster, shop: str
+) -> None:
+    admin = cluster.server.admin
+    group = f"g{secrets.token_hex(4)}.example.com"
+    admin.create(widgets(group))
+
+    def widget(name: str, text: str = "x") -> Object:
+        metadata = {"name": name, "namespace": shop, "labels": {"app": "a"}}
+        spec = {"text": text}
+        return {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": metadata, "spec": spec}
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            admin.create(widget("one", "x" * 1_000_000))
+            break
+        except (KeyError, Refused):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    kind = f"Widget.{group}"
+
+    async def test(policy: Policy) -> int:
+        sent = 0
+        async with Client(as_admin(cluster.server), timeout=10) as client:
+            inventory = LiveInventory(pod_specs=policy.pod_specs)
+            client_pages, client_stream = client.pages, client.stream
+
+            async def pages(path: str, *arguments: Any, **named: Any) -> AsyncIterator[Any]:
+                nonlocal sent
+                async for page in client_pages(path, *arguments, **named):
+                    if path.endswith("/widgets"):
+                        sent += len(json.dumps(page.items))
+                    yield page
+
+            async def stream(path: str, *arguments: Any, **named: Any) -> AsyncIterator[bytes]:
+                nonlocal sent
+                lines = client_stream(path, *arguments, **named)
+                try:
+                    async for line in lines:
+                        if path.endswith("/widgets"):
+                            sent += len(line)
+                        yield line
+                finally:
+                    await lines.aclose()  # type: ignore[attr-defined]
+
+            client.pages, client.stream = pages, stream  # type: ignore[method-assign]
+            follower = Follower(client, inventory, policy)
+            task = asyncio.create_task(follower.run())
+            try:
+                await until(lambda: follower.synced)
+                await do(admin.create, widget("two", "y" * 1_000_000))
+                await until(lambda: inventory.get(kind, shop, "two") is not None)
+                found = inventory.of_kind(kind)
+                assert [each.name for each in found] == ["one", "two"]
+                assert [each.object["apiVersion"] for each in found] == [f"{group}/v1"] * 2
+                assert [each.object["metadata"]["labels"] for each in found] == [{"app": "a"}] * 2
+                await do(admin.delete, widget("two"))
+                await until(lambda: len(inventory.of_kind(kind)) == 1)
+                assert restarts(follower, kind) == (0, 0)
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        return sent
+
+    assert asyncio.run(asyncio.wait_for(test(Policy()), 60)) < 50_000
+    # A kind that the policy calls a workload is read whole.
+    games: Any = [{"apiVersion": f"{group}/v1", "kind": "Widget", "podSpec": "/spec"}]
+    policy = Policy({"workloads": games})
+    assert asyncio.run(asyncio.wait_for(test(policy), 60)) > 2_000_000
+    objects, _ = asyncio.run(_read_once(cluster.server))
+    (one,) = [each for each in objects if each.kind_id == kind]
+    assert "spec" not in one.object
+    assert one.namespace == shop
+
+
+async def _read_once(server: ApiServer) -> Any:
+    async with Client(as_admin(server)) as client:
+        return await read_once(client, Policy())
+
+
 def is_gone(cluster: Cluster, group: str) -> bool:
     try:
         cluster.server.admin.read(widgets(group))

@@ -29,6 +29,7 @@ from tidewaiter.rules.manifest.workload import CONTAINER_FIELDS, POD_SPECS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from tidewaiter.rules.policy.compiled import Policy
@@ -191,6 +192,21 @@ def is_followed(kind: str) -> bool:
     return kind not in LEFT_OUT and kind.partition(".")[2] not in LEFT_OUT_GROUPS
 
 
+def is_kept_by_metadata(
+    kind: str, pod_specs: Mapping[str, str], whole: frozenset[str] = frozenset()
+) -> bool:
+    """Tell whether nothing but the metadata is kept of a kind's objects: a custom one that no rule reads."""
+    group = kind.partition(".")[2]
+    return (
+        "." in group
+        and not group.endswith(".k8s.io")
+        and group not in READ_GROUPS
+        and kind not in POD_SPECS
+        and kind not in pod_specs
+        and kind not in whole
+    )
+
+
 def kept(
     obj: dict[str, Any],
     pod_specs: dict[str, str] | None = None,
@@ -218,8 +234,7 @@ def kept(
         return {**found, **_config_map(obj)}
     if kind == "CustomResourceDefinition.apiextensions.k8s.io":
         return {**found, "spec": _definition(mapping(obj.get("spec")))}
-    group = kind.partition(".")[2]
-    if "." in group and not group.endswith(".k8s.io") and group not in READ_GROUPS:
+    if is_kept_by_metadata(kind, pod_specs or {}, whole):
         return found
     for key, value in obj.items():
         if key not in _DROPPED:

@@ -36,6 +36,8 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 """Accept of a list of which the metadata are enough."""
+WATCH_METADATA_ONLY = METADATA_ONLY.replace("MetadataList", "Metadata")
+"""Accept of a watch likewise."""
 PAGE_LIMIT = 500
 """Objects of one page of a list: what kubectl asks for."""
 PAGE_COST = 8
@@ -226,6 +228,7 @@ class Client:
         path: str,
         params: Params | None = None,
         *,
+        accept: str = JSON,
         idle: float = 330.0,
     ) -> AsyncIterator[bytes]:
         """Yield the lines of an answer that goes on, such as a watch; it ends when the server ends it.
@@ -233,7 +236,7 @@ class Client:
         `idle` is the time without a byte after which the connection counts as lost: above the server's own
         `timeoutSeconds`, or the time between two bookmarks. Nothing is tried again but 401.
         """
-        headers = {"Accept": JSON, "Accept-Encoding": "identity"}
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
         for renewed in (False, True):
             try:
                 async with asyncio.timeout(self._timeout):

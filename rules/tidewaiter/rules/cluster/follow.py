@@ -19,12 +19,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from tidewaiter.rules.cluster.client import Refused, backoff
+from tidewaiter.rules.cluster.client import (
+    JSON,
+    METADATA_ONLY,
+    WATCH_METADATA_ONLY,
+    Refused,
+    backoff,
+)
 from tidewaiter.rules.cluster.discovery import defined_resource, discover
 from tidewaiter.rules.cluster.permissions import followable
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.inventory import namespace_of
-from tidewaiter.rules.kept_fields import is_followed, kept, kinds_read_whole
+from tidewaiter.rules.kept_fields import is_followed, is_kept_by_metadata, kept, kinds_read_whole
 from tidewaiter.rules.manifest.fields import mapping, text
 from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.record import record
@@ -457,7 +463,10 @@ class Follower:
         seen: set[tuple[str, str]] = set()
         broken: set[tuple[str, str]] = set()
         version = ""
-        async for page in self._client.pages(path, self._page_limit, consistent=True):
+        accept = METADATA_ONLY if self._needs_metadata_only(followed) else JSON
+        async for page in self._client.pages(
+            path, self._page_limit, consistent=True, accept=accept
+        ):
             if page.number == 0:
                 seen.clear()
                 broken.clear()
@@ -521,7 +530,10 @@ class Follower:
             "resourceVersion": followed.version,
             "timeoutSeconds": str(int(seconds)),
         }
-        lines = self._client.stream(followed.resource.path(), params, idle=_IDLE_SECONDS)
+        accept = WATCH_METADATA_ONLY if self._needs_metadata_only(followed) else JSON
+        lines = self._client.stream(
+            followed.resource.path(), params, accept=accept, idle=_IDLE_SECONDS
+        )
         try:
             followed.connected = True
             async for line in lines:
@@ -579,7 +591,11 @@ class Follower:
         try:
             if kind == _DEFINITION:
                 self._note_definition(obj)
-            content = obj if self._kinds else kept(obj, self._pod_specs, self._whole)
+            content = (
+                obj
+                if self._kinds
+                else kept(_named(obj, followed.resource), self._pod_specs, self._whole)
+            )
             if content is None:
                 self._inventory.remove(kind, namespace, name)
                 return None
@@ -593,6 +609,10 @@ class Follower:
         broken.discard((namespace, name))
         return namespace_of(resource), resource.name
 
+    def _needs_metadata_only(self, followed: _Followed) -> bool:
+        kind = followed.resource.kind_id
+        return self._kinds is None and is_kept_by_metadata(kind, self._pod_specs, self._whole)
+
     def _tell_readable(self, followed: _Followed) -> None:
         kind = followed.resource.kind_id
         if followed.broken:
@@ -605,6 +625,13 @@ def _next(attempt: int, began: float | None) -> int:
     """Count a failed attempt; a watch that held for a while ends what went wrong before it."""
     held = began is not None and time.monotonic() - began > _STEADY_SECONDS
     return 1 if held else attempt + 1
+
+
+def _named(obj: dict[str, Any], resource: ApiResource) -> dict[str, Any]:
+    """Return an object under its own kind, where the server gives the metadata alone under a name of theirs."""
+    if obj.get("kind") != "PartialObjectMetadata":
+        return obj
+    return {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
 
 
 async def read_once(
@@ -622,13 +649,15 @@ async def read_once(
 
     async def read(resource: ApiResource) -> None:
         rows: list[Resource] = []
+        is_partial = is_kept_by_metadata(resource.kind_id, pod_specs, whole)
+        accept = METADATA_ONLY if is_partial else JSON
         try:
             async with at_once:
-                async for page in client.pages(resource.path(), page_limit):
+                async for page in client.pages(resource.path(), page_limit, accept=accept):
                     if page.number == 0:
                         rows.clear()
                     for obj in page.items:
-                        content = kept(obj, pod_specs, whole)
+                        content = kept(_named(obj, resource), pod_specs, whole)
                         if content is not None:
                             rows.append(Resource(content, pod_specs=pod_specs))
         except Refused as error:
