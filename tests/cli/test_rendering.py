@@ -111,6 +111,83 @@ def test_an_overlay_is_built_and_its_parts_are_not_linted_by_themselves(
     assert report["findings"][0]["resource"]["namespace"] == "prod"
 
 
+COMMENTED = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {a: b}}
+  template:
+    metadata: {labels: {a: b}}
+    spec:
+      containers:
+        # tidewaiter: ignore[no-latest-tag] the container
+        - name: whole
+          image: nginx:latest
+        - name: line
+          image: nginx:latest  # tidewaiter: ignore[no-latest-tag] the line
+        - name: patched
+          image: nginx:1  # tidewaiter: ignore[no-latest-tag] not what the patch says
+        - name: by-patch
+          image: nginx:1
+        - name: open
+          image: nginx:latest
+"""
+COMMENTED_PATCH = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      containers:
+        - name: whole
+          image: httpd:latest
+        - name: patched
+          image: httpd:latest
+        - name: by-patch
+          image: httpd:latest  # tidewaiter: ignore[no-latest-tag] the patch
+"""
+
+
+def test_comments_in_the_sources_of_a_kustomization_count(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("base", "prod"):
+        (inside / folder).mkdir()
+    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": COMMENTED})
+    overlay = "resources: [../base]\npatches: [{path: patch.yaml}]\n"
+    write(inside / "prod", **{"kustomization.yaml": overlay, "patch.yaml": COMMENTED_PATCH})
+    code, report, _ = lint(capsys, "--show", "exempted")
+    assert code == 1
+    found = {
+        each["container"]: (each["location"]["file"], (each["exemption"] or {}).get("reason"))
+        for each in report["findings"]
+    }
+    assert found == {
+        "whole": ("prod/patch.yaml", "the container"),
+        "line": ("base/deployment.yaml", "the line"),
+        "patched": ("prod/patch.yaml", None),
+        "by-patch": ("prod/patch.yaml", "the patch"),
+        "open": ("base/deployment.yaml", None),
+    }
+
+
+def test_a_comment_above_a_resource_counts_in_every_overlay_and_is_never_called_unused(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("base", "prod", "test"):
+        (inside / folder).mkdir()
+    comment = "# tidewaiter: ignore[no-latest-tag] all of it\n"
+    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": comment + DEPLOYMENT})
+    for folder, tag in (("prod", "1.2.3"), ("test", "latest")):
+        images = f"images: [{{name: nginx, newTag: {tag}}}]\n"
+        write(inside / folder, **{"kustomization.yaml": f"resources: [../base]\n{images}"})
+    code, report, _ = lint(capsys, "--only", "no-dangling-exemption")
+    assert (code, report["findings"]) == (0, [])
+    assert report["summary"]["exempted"] > 0
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,8 @@ def inline_uses(
             commented.setdefault((resource.file, resource.document), []).append(resource)
     for together in commented.values():
         for comment in together[0].ignores:
+            if comment.is_elsewhere:
+                continue  # what it is of use for is known from all that is made of its file, not from one object
             yield _comment_use(comment, together, by_place, policy)
 
 

@@ -66,10 +66,12 @@ class Part:
         around: int = 0,
         extents: bool = False,
         unreadable: Mapping[str, str] | None = None,
+        ignores_of: Callable[[str, int], tuple[Any, ...]] | None = None,
     ) -> None:
         """Prepare to judge by a policy; `contents` holds what cannot be read twice, by path.
 
-        `unreadable` are the kinds of a cluster that are not known, with the reason.
+        `unreadable` are the kinds of a cluster that are not known, with the reason. `ignores_of` gives further ignore
+        comments for the objects of a file's document.
 
         The answer has so many lines `around` each finding, and the extent of its object if asked for.
         """
@@ -78,6 +80,7 @@ class Part:
         self._around = around
         self._extents = extents
         self._unreadable = unreadable
+        self._ignores_of = ignores_of
         self._contents = dict(contents or {})
         self._kept = 0
         self._resources: list[tuple[int, Resource]] = []
@@ -106,6 +109,9 @@ class Part:
                 self._skipped.append((file.path, content.skipped))
             if not content.resources:
                 continue
+            if self._ignores_of is not None:
+                for resource in content.resources:
+                    resource.ignores += self._ignores_of(file.path, resource.document)
             self._keep(file.path, data)
             self._judge(content.resources, engine.LOCAL)
             keep = self._policy.reads_data

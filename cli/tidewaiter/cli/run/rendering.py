@@ -16,7 +16,7 @@ from tidewaiter.rules.rendering.plan import make_plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tidewaiter.cli.result import LintError, LintFinding
     from tidewaiter.cli.run.known import Known
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.loading.sources import Found
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
-    from tidewaiter.rules.rendering.rendered import Rendering
+    from tidewaiter.rules.rendering.rendered import Rendering, SourceIgnore
 
 _GITOPS = (b"argoproj.io/", b"toolkit.fluxcd.io/")
 
@@ -80,10 +80,16 @@ def judge_renderings(
             (len(beside) + place, SourceFile(name, explicit=False))
             for place, name in enumerate(contents)
         ]
+        part = Part(
+            policy,
+            job.today,
+            contents,
+            extents=job.extents,
+            unreadable=known.unreadable,
+            ignores_of=_ignores_of(rendering),
+        )
         (answer,) = run_parts(
-            lambda contents=contents: Part(  # type: ignore[misc]
-                policy, job.today, contents, extents=job.extents, unreadable=known.unreadable
-            ),
+            lambda part=part: part,  # type: ignore[misc]
             [share],
             beside,
             complete=complete and not rendering.errors,
@@ -92,6 +98,16 @@ def judge_renderings(
         )
         answers.append(_placed(answer, rendering, job))
     return answers
+
+
+def _ignores_of(rendering: Rendering) -> Callable[[str, int], tuple[SourceIgnore, ...]]:
+    files = {file.file: file for file in rendering.files}
+
+    def ignores_of(file: str, document: int) -> tuple[SourceIgnore, ...]:
+        found = files[file].ignores_of
+        return found(document) if found is not None else ()
+
+    return ignores_of
 
 
 def _gitops_objects(files: Sequence[SourceFile]) -> Iterator[Resource]:

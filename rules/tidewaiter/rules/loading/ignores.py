@@ -40,6 +40,11 @@ class CommentIgnore:
     column: int
     end_column: int
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """False: it stands in the text that the findings are on."""
+        return False
+
     def covers(self, pointer: str) -> bool:
         """Tell whether a finding at this JSON pointer into the document is silenced."""
         return self.covers_line(self.positions.at(pointer).line)

@@ -14,19 +14,20 @@ import sys
 import tempfile
 
 from tidewaiter.rules.errors import InputError
-from tidewaiter.rules.loading.documents import load_documents
+from tidewaiter.rules.loading.documents import IGNORE_MARK, load_documents
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import read_file
 from tidewaiter.rules.manifest.fields import escape, mapping, resolve, sequence, text
 from tidewaiter.rules.record import record
 from tidewaiter.rules.rendering.bounded import run_bounded
-from tidewaiter.rules.rendering.rendered import Place, RenderedFile, Rendering
+from tidewaiter.rules.rendering.rendered import Place, RenderedFile, Rendering, SourceIgnore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from tidewaiter.rules.loading.ignores import CommentIgnore
     from tidewaiter.rules.loading.positions import Locator
 
 _ORIGIN = "config.kubernetes.io/origin"
@@ -180,8 +181,11 @@ def _file(file: str, traces: Sequence[_Trace]) -> RenderedFile:
     def place_of(line: int, pointer: str, key: str) -> Place:
         return traces[min((line - 1) // 2, len(traces) - 1)].place_of(pointer, key)
 
+    def ignores_of(document: int) -> tuple[SourceIgnore, ...]:
+        return traces[document].ignores()
+
     text = "\n---\n".join(json.dumps(trace.object) for trace in traces)
-    return RenderedFile(file, text.encode(), place_of)
+    return RenderedFile(file, text.encode(), place_of, ignores_of)
 
 
 def _without_notes(obj: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
@@ -208,6 +212,7 @@ class _Sources:
         self._here = here
         self._read: dict[str, tuple[list[tuple[dict[str, Any], int, str]], Locator | None]] = {}
         self._files: dict[str, tuple[str, ...]] = {}
+        self._comments: dict[str, tuple[CommentIgnore, ...]] = {}
 
     def path(self, note: object) -> str:
         """Turn a path in a note of the build, which is relative to where it ran, into one from here."""
@@ -228,6 +233,12 @@ class _Sources:
             folder, file = os.path.split(kustomization)
             self._files[kustomization] = read_kustomization(folder, file).files
         return self._files[kustomization]
+
+    def comments(self, path: str) -> tuple[CommentIgnore, ...]:
+        """Return the ignore comments of a file."""
+        if path not in self._comments:
+            self._comments[path] = tuple(_comments_in(path))
+        return self._comments[path]
 
     def line(self, path: str, document: int, pointer: str) -> Place:
         """Return the place of a field."""
@@ -260,6 +271,22 @@ class _Sources:
             except InputError:
                 self._read[path] = [], None
         return self._read[path]
+
+
+def _comments_in(path: str) -> Iterator[CommentIgnore]:
+    from tidewaiter.rules.loading.ignores import comment_ignores
+    from tidewaiter.rules.loading.positions import Locator
+
+    try:
+        data = read_file(path)
+        if IGNORE_MARK.encode() not in data:
+            return
+        locator = Locator(data)
+        for document in load_documents(data, path).documents:
+            if document.may_ignore:
+                yield from comment_ignores(locator.document(document.index))
+    except (InputError, IndexError):
+        return  # the build has read it, and nothing of it is silenced
 
 
 class _Trace:
@@ -298,6 +325,28 @@ class _Trace:
         if self._source is not None:
             return self._at(self.file, self._source, self._nearest(self._source[0], pointer))
         return Place(self.file, 1)
+
+    def ignores(self) -> tuple[SourceIgnore, ...]:
+        """Return the comments in the files that made the object."""
+        files = [self.file, *self._changed]
+        for kustomization in self._changed:
+            files += self._sources.files_of(kustomization)
+        return tuple(
+            SourceIgnore(file, comment, self._silencing)
+            for file in dict.fromkeys(files)
+            for comment in self._sources.comments(file)
+        )
+
+    def _silencing(self, pointer: str) -> tuple[Place, ...]:
+        """Return the places whose comments speak of a field: its own, and what it is in where a patch has put it there.
+
+        A comment on the very field of the base speaks of the value there, not of what a patch makes of it.
+        """
+        own = self.place_of(pointer, pointer.rpartition("/")[2])
+        if self._source is None or own.file == self.file:
+            return (own,)
+        above = self._nearest(self._source[0], pointer.rpartition("/")[0])
+        return own, self._at(self.file, self._source, above)
 
     def _at(self, file: str, source: tuple[dict[str, Any], int, str], pointer: str) -> Place:
         _, document, prefix = source

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidewaiter.rules.errors import InputError
+    from tidewaiter.rules.loading.ignores import CommentIgnore
 
 
 @record
@@ -28,11 +29,57 @@ class RenderedFile:
     """One rendered text. `file` is the source that it mainly comes from, and is unique in its rendering.
 
     `place_of` turns a line of the text, the JSON pointer of a field there and its last key into the place in a source.
+    `ignores_of` gives the comments in sources that may silence findings on a document of the text, where the text has
+    no comments of its own.
     """
 
     file: str
     data: bytes
     place_of: Callable[[int, str, str], Place]
+    ignores_of: Callable[[int], tuple[SourceIgnore, ...]] | None = None
+
+
+@record
+class SourceIgnore:
+    """An ignore comment in a source, as it counts on an object made of it: it covers what comes from its lines.
+
+    `places_of` gives the places in sources that stand for a field of the object; one that is covered is enough.
+    """
+
+    file: str
+    comment: CommentIgnore
+    places_of: Callable[[str], tuple[Place, ...]]
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """True: the findings are on another text than the one it stands in."""
+        return True
+
+    @property
+    def line(self) -> int:
+        """The line in its source."""
+        return self.comment.line
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that it names."""
+        return self.comment.rules
+
+    @property
+    def reason(self) -> str:
+        """Its reason."""
+        return self.comment.reason
+
+    def covers(self, pointer: str) -> bool:
+        """Tell whether a finding at this JSON pointer into the object is silenced."""
+        return any(
+            place.file == self.file and self.comment.covers_line(place.line)
+            for place in self.places_of(pointer)
+        )
+
+    def covers_line(self, line: int) -> bool:  # noqa: ARG002
+        """Tell that no line of the object's own text is one of the source's."""
+        return False
 
 
 @record
