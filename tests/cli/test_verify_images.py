@@ -177,3 +177,42 @@ def test_verify_asks_what_the_policy_asks(
     assert main(["verify", f"{registry.host}/shop/absent:1"]) == 2
     assert main(["verify", images["signed"], "--policy", "tidewaiter.yaml", "--key", "x"]) == 2
     assert main(["verify", images["signed"], "--policy", "absent.yaml"]) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--identity", "", "--issuer", ""),
+        ("--key", ""),
+        ("--policy", ""),
+        ("--certificate-chain", ""),
+        ("--trusted-root", ""),
+        ("--signature-repository", ""),
+        ("--attestation", ""),
+    ],
+    ids=lambda options: options[0],
+)
+def test_an_option_whose_value_is_empty_does_not_leave_it_to_the_policy(
+    tmp_path: Path,
+    registry: Registry,
+    images: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+) -> None:
+    """`--identity "$IDENTITY"` where the variable is not set: the image is signed, by whom the policy says."""
+    write_policy(tmp_path, registry)
+    assert main(["verify", images["signed"], *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"tidewaiter: {options[0]} is empty\n"
+    assert not captured.out
+
+
+def test_what_is_no_trust_root_is_said_in_short(
+    tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "release.pub").write_text(KEY.public)
+    options = ["--key", "release.pub", "--trusted-root", "release.pub"]
+    assert main(["verify", images["signed"], *options]) == 2
+    assert capsys.readouterr().err.startswith(
+        "tidewaiter: release.pub: the trust root cannot be used: it is no JSON"
+    )

@@ -1,7 +1,7 @@
 """Verify that images are signed, by a key, a certificate authority or an identity, or as the policy asks.
 
-Where nobody is named who may sign, the policy's section `images` says what is asked. With --attestation what is asked are attestations of these types, and no signature beside them unless
---signature is given too. Exit codes: 0 every image is verified; 1 some are refused; 2 of some it could not be
+Where nobody is named who may sign, the policy's section `images` says what is asked. With --attestation
+what is asked are attestations of these types, and no signature beside them unless --signature is given too. Exit codes: 0 every image is verified; 1 some are refused; 2 of some it could not be
 found out (a registry that cannot be reached, a bad key file).
 """
 
@@ -126,6 +126,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from tidewaiter.cli.run.verify import VerifyJob, run_verify
     from tidewaiter.cli.surroundings import write
 
+    _refuse_empty(arguments)
     images = tuple(dict.fromkeys(arguments.images))
     path = _policy_path(arguments)
     if path:
@@ -153,6 +154,13 @@ def _run(arguments: argparse.Namespace) -> int:
     if "unknown" in statuses or not verdicts:
         return 2
     return 1 if statuses != {"verified"} else 0
+
+
+def _refuse_empty(arguments: argparse.Namespace) -> None:
+    """Refuse an option without a value, as an unset variable leaves it: it must not ask for less."""
+    for name, value in vars(arguments).items():
+        if name != "images" and (value == "" or (isinstance(value, list) and "" in value)):
+            raise _usage(f"{_option(name)} is empty")
 
 
 _ASKED = (

@@ -242,6 +242,10 @@ def _root(stated: TrustedRoot) -> Root:
 
 
 def _read_root(stated: TrustedRoot) -> Root:
+    try:
+        read_object(stated.text.encode())
+    except MalformedJson as error:
+        raise InputError(f"the trust root cannot be used: it {error}") from None
     descriptor, path = tempfile.mkstemp(suffix=".json")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
