@@ -42,10 +42,10 @@ install() {
     $platforms --target="$site" "$@"
 }
 install --require-hashes --requirement="$here/requirements.txt"
-rm -rf "$site/bin"
+rm -rf "${site:?}/bin"
 install "$wheel"
 # The packages' commands are for this machine's interpreter; ours is written below, for that of the base.
-rm -rf "$site/bin"
+rm -rf "${site:?}/bin"
 
 mkdir -p "$root$home/bin"
 ln -sf /usr/bin/python3.11 "$root$home/bin/python"

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.cli.image_registry import PASSWORD, running_registry
 from tests.cli.image_registry import PROGRAM as REGISTRY
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 LOCK = IMAGE / "requirements.txt"
 DOCKERFILE = IMAGE / "Dockerfile"
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 TOOLS = {"sh", "bash", "dash", "busybox", "pip", "pip3", "uv", "uvx", "apt", "dpkg", "apk", "gcc"}
 """What nobody who breaks in should find; a Python package may bring a program of its own."""
 
@@ -367,6 +369,25 @@ def test_the_bases_are_pinned_anew_by_tidewaiter_pin(tmp_path: Path) -> None:
             [*script, "--check"], env=environment, capture_output=True, check=False
         )
         assert again.returncode == 0, again.stderr
+
+
+def test_the_kustomization_that_a_release_packs_builds_by_itself(tmp_path: Path) -> None:
+    steps = yaml.safe_load(RELEASE.read_text())["jobs"]["release"]["steps"]
+    script = next(
+        each["run"] for each in steps if "chart and kustomization" in each.get("name", "")
+    )
+    pack = script[script.index("tar --create") :]
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    environment = {**os.environ, "VERSION": "1.2.3", "SOURCE_DATE_EPOCH": "0"}
+    subprocess.run(["bash", "-euc", pack], cwd=tmp_path, env=environment, check=True)
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    (packed,) = (tmp_path / "dist").iterdir()
+    subprocess.run(["tar", "--extract", "--file", packed, "--directory", unpacked], check=True)
+    for overlay in (unpacked / "kustomize" / "overlays").iterdir():
+        built = subprocess.run([*find_program(), str(overlay)], capture_output=True, check=True)
+        assert b"kind: CustomResourceDefinition" in built.stdout
 
 
 def test_a_release_writes_its_digest_into_chart_and_kustomization(tmp_path: Path) -> None:
