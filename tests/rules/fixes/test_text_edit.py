@@ -52,7 +52,17 @@ def test_a_new_field_stands_at_the_end_of_its_mapping_indented_like_its_siblings
         "        securityContext:\n",
         "            privileged: false\n",
     ]
-    assert after.index("securityContext") < after.index("# still to come")
+    assert after.index("# still to come") < after.index("securityContext")
+
+
+def test_comments_at_the_end_of_a_block_stay_in_it() -> None:
+    text = "a:\n  b:\n    - c: 1\n      # d: 2\n\n      # far\n    # - e\n  # f\n# g\n"
+    deep = edit(text, (SET, "/a/b/0/x", 1))
+    assert deep == text.replace("# far\n", "# far\n      x: 1\n")
+    item = edit(text, (APPEND, "/a/b", {"x": 1}))
+    assert item == text.replace("# - e\n", "# - e\n    - x: 1\n")
+    assert edit(text, (SET, "/a/x", 1)) == text.replace("# f\n", "# f\n  x: 1\n")
+    assert edit(text, (SET, "/x", 1)) == text.replace("# f\n", "# f\nx: 1\n")
 
 
 def test_an_empty_field_is_filled_below_its_key() -> None:

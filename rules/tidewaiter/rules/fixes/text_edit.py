@@ -148,7 +148,9 @@ class _Sheet:
         if branch.head is None:
             return
         style = self._style()
-        lines = rendering.entry_lines(key, new, self._column(branch.head[0]), style)
+        column = self._column(branch.head[0])
+        lines = rendering.entry_lines(key, new, column, style)
+        yield from self._behind_comments(branch.end, column, lines)
         for end in self._ends(branch):
             yield self._after_line(end, lines)
         start = self._line_start(branch.head[0])
@@ -169,6 +171,7 @@ class _Sheet:
         if dash < 0 or self.text[dash + 1 : first].strip(" "):
             gap = 1
         lines = rendering.item_lines(new, self._column(dash), self._style(), gap)
+        yield from self._behind_comments(node.end, self._column(dash), lines)
         yield self._after_line(node.end, lines)
 
     def _into_flow(self, branch: Branch, key: str | None, new: Any) -> Iterator[str]:
@@ -304,6 +307,24 @@ class _Sheet:
         for _, end in sorted(self._extents(branch), reverse=True):
             if end != branch.end:
                 yield end
+
+    def _behind_comments(self, end: int, column: int, lines: list[str]) -> Iterator[str]:
+        """Add lines behind the comments that follow a block and are indented as its entries are: they are its own.
+
+        Those at the margin may be about what follows.
+        """
+        last = end
+        start = next_line(self.text, end)
+        while start < len(self.text):
+            stop = self._line_end(start)
+            line = self.text[start:stop]
+            if line.lstrip(" ").startswith("#") and line.index("#") >= max(column, 1):
+                last = stop
+            elif line.strip():
+                break
+            start = next_line(self.text, start)
+        if last != end:
+            yield self._after_line(last, lines)
 
     def _after_line(self, at: int, lines: list[str]) -> str:
         end, newline = self._line_end(at), self._newline(at)
