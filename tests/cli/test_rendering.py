@@ -188,6 +188,77 @@ def test_a_comment_above_a_resource_counts_in_every_overlay_and_is_never_called_
     assert report["summary"]["exempted"] > 0
 
 
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80}]
+"""
+WORKLOAD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: web, image: nginx:1.2, ports: [{containerPort: 80}]}]
+"""
+OTHER_WORKLOAD = WORKLOAD.replace("app: web", "app: other")
+
+
+def without_a_workload(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The files whose Services select nothing."""
+    main(["lint", "--format", "json", "--only", "service-selector"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["errors"] == []
+    return [file for file, _ in places(report)]
+
+
+def test_a_plain_manifest_finds_what_it_needs_in_a_rendering(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (inside / "app").mkdir()
+    write(inside / "app", **{"kustomization.yaml": "resources: [w.yaml]\n", "w.yaml": WORKLOAD})
+    write(inside, **{"service.yaml": SERVICE})
+    assert without_a_workload(capsys) == []
+    write(inside / "app", **{"w.yaml": OTHER_WORKLOAD})
+    assert without_a_workload(capsys) == ["service.yaml"]
+
+
+def test_a_rendering_finds_what_it_needs_in_another(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, SERVICE, name="edge")
+    small(inside, WORKLOAD, name="app")
+    assert without_a_workload(capsys) == []
+
+
+def test_overlays_of_one_base_are_alternatives_and_answer_nothing_for_each_other(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("base", "prod", "test"):
+        (inside / folder).mkdir()
+    write(inside / "base", **{"kustomization.yaml": "resources: [s.yaml]\n", "s.yaml": SERVICE})
+    for folder, text in (("prod", OTHER_WORKLOAD), ("test", WORKLOAD)):
+        overlay = "resources: [../base, w.yaml]\n"
+        write(inside / folder, **{"kustomization.yaml": overlay, "w.yaml": text})
+    assert without_a_workload(capsys) == ["base/s.yaml"]
+
+
+def test_what_is_rendered_to_no_yaml_is_an_error_at_the_line_of_the_template(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(inside, "{{- if true }}\napiVersion: v1\nkind: Pod\nmetadata: {name: a\n{{- end }}\n")
+    code, report, _ = lint(capsys)
+    assert code == 2
+    (error,) = report["errors"]
+    assert (error["file"], error["line"]) == ("small/templates/all.yaml", 4)
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

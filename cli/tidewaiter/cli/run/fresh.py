@@ -52,13 +52,23 @@ def judge_files(
     schemas, schema_errors = _schemas(job, len(files) + len(known.rows))
     known.rows.extend(schemas)
     errors = [*errors, *known.errors, *schema_errors]
-    answers = _answers(job, policy, files, sizes, contents, known, complete, progress)
+
+    def judge(
+        others: list[PlainResource], read_rows: list[PlainResource] | None = None
+    ) -> list[PartAnswer]:
+        beside = [*known.rows, *others]
+        return _answers(
+            job, policy, files, sizes, contents, known, beside, complete, progress, read_rows
+        )
+
     if rendered is None:
-        return _result(job, policy, files, answers, errors, complete)
-    from tidewaiter.cli.run.rendering import judge_renderings
+        return _result(job, policy, files, judge([]), errors, complete)
+    from tidewaiter.cli.run.rendering import judge_with_renderings
 
     find_out = _image_verification(job, policy) if job.verify_images else None
-    answers += judge_renderings(job, policy, rendered, known, find_out, complete=complete)
+    answers = judge_with_renderings(
+        judge, job, policy, rendered, known, find_out, complete=complete
+    )
     result = _result(job, policy, files, answers, errors, complete)
     return replace(
         result,
@@ -74,8 +84,10 @@ def _answers(
     sizes: Sequence[int],
     contents: dict[str, bytes],
     known: Known,
+    beside: list[PlainResource],
     complete: bool,
     progress: Callable[[int, int], None] | None,
+    read_rows: list[PlainResource] | None,
 ) -> list[PartAnswer]:
     rows = list(enumerate(files))
     count = job.jobs if sum(sizes) > FORK_ABOVE_BYTES else 1
@@ -98,10 +110,11 @@ def _answers(
             unreadable=known.unreadable,
         ),
         shares or [[]],
-        known.rows,
+        beside,
         complete=complete,
         progress=tick if progress is not None else None,
         find_out=_image_verification(job, policy) if job.verify_images else None,
+        read_rows=read_rows,
     )
 
 

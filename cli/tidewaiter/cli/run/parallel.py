@@ -56,16 +56,19 @@ def run_parts(
     complete: bool,
     progress: Callable[[int], None] | None,
     find_out: FindOut | None = None,
+    read_rows: list[PlainResource] | None = None,
 ) -> list[PartAnswer]:
     """Run one part for each share of the files, in processes of their own where there are several.
 
     `extra` are objects of the inventory that are not linted. `progress` is told of files as they are
     done. `find_out` is asked once about the images of all parts. A process that dies is an error on each of its
-    files; the others' answers still count.
+    files; the others' answers still count. The objects that were read are put into `read_rows`.
     """
     if len(shares) == 1:
         part = make_part()
         part.read(shares[0], progress)
+        if read_rows is not None:
+            read_rows += part.plain_resources()
         if find_out is not None:
             part.hear(find_out(part.images()))
         part.meet(extra, complete=complete and not part.has_errors)
@@ -82,6 +85,8 @@ def run_parts(
         whole = (
             complete and len(read) == len(children) and not any(bad for _, bad, _ in read.values())
         )
+        if read_rows is not None:
+            read_rows += (row for rows, _, _ in read.values() for row in rows)
         answers_of_images = {}
         if find_out is not None:
             images = dict.fromkeys(image for _, _, found in read.values() for image in found)

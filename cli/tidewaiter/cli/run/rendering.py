@@ -6,6 +6,7 @@ from tidewaiter.cli.result import lint_error
 from tidewaiter.cli.run.parallel import run_parts
 from tidewaiter.cli.run.part import Part
 from tidewaiter.rules.errors import InputError
+from tidewaiter.rules.finding import EXEMPTED
 from tidewaiter.rules.loading.positions import Locator
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import STDIN, SourceFile, read_file
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.rules.rendering.rendered import Rendering, SourceIgnore
+
+    JudgeFiles = Callable[[list[PlainResource], list[PlainResource] | None], list[PartAnswer]]
 
 _GITOPS = (b"argoproj.io/", b"toolkit.fluxcd.io/")
 
@@ -60,7 +63,8 @@ def render(job: Job, found: Found) -> Rendered:
     return Rendered(tuple(plan.render()), files)
 
 
-def judge_renderings(
+def judge_with_renderings(
+    judge_files: JudgeFiles,
     job: Job,
     policy: Policy,
     rendered: Rendered,
@@ -69,35 +73,125 @@ def judge_renderings(
     *,
     complete: bool,
 ) -> list[PartAnswer]:
-    """Judge each rendering with the plain manifests of the run and its inventory beside it."""
-    if not rendered.renderings:
-        return []
-    beside = [*_plain_rows(rendered.files, policy), *known.rows]
-    answers = []
-    for rendering in rendered.renderings:
-        contents = {file.file: file.data for file in rendering.files}
-        share = [
-            (len(beside) + place, SourceFile(name, explicit=False))
-            for place, name in enumerate(contents)
+    """Judge the plain manifests of a run, and each rendering as the set that it is with these beside it.
+
+    What is missing there may be in another rendering: then nothing is missing.
+    """
+    plain: list[PlainResource] = []
+    rows = [_rows(each, policy) for each in rendered.renderings]
+    is_first = True
+
+    def judge_plain(others: list[PlainResource]) -> list[PartAnswer]:
+        nonlocal is_first
+        answers = judge_files(others, plain if is_first else None)
+        is_first = False
+        return answers
+
+    answers = _judged(judge_plain, [row for each in rows for row in each], policy)
+    for number, rendering in enumerate(rendered.renderings):
+        others = [
+            row
+            for other, its in zip(rendered.renderings, rows, strict=True)
+            if not _is_alternative(rendering, other)
+            for row in its
         ]
-        part = Part(
+
+        def judge(others: list[PlainResource], number: int = number) -> list[PartAnswer]:
+            beside = [*plain, *known.rows, *others]
+            one = rendered.renderings[number]
+            is_whole = complete and not one.errors
+            return _judge_rendering(job, policy, one, known, beside, find_out, is_whole)
+
+        for answer in _judged(judge, others, policy):
+            answers.append(_placed(answer, rendering, job))
+    return answers
+
+
+def _judged(
+    judge: Callable[[list[PlainResource]], list[PartAnswer]],
+    others: list[PlainResource],
+    policy: Policy,
+) -> list[PartAnswer]:
+    """Judge, and again with other objects beside if something is missing; they can add no finding."""
+    answers = judge([])
+    asking = {name for name, entry in policy.entries.items() if entry.needs_inventory}
+    missing = any(each.rule in asking for answer in answers for each in answer.findings)
+    if not others or not missing:
+        return answers
+    again = {_identity(each) for answer in judge(others) for each in answer.findings}
+    return [
+        replace(
+            answer,
+            findings=tuple(
+                each
+                for each in answer.findings
+                if each.rule not in asking or each.status == EXEMPTED or _identity(each) in again
+            ),
+        )
+        for answer in answers
+    ]
+
+
+def _identity(finding: LintFinding) -> tuple[object, ...]:
+    return (
+        finding.file,
+        finding.line,
+        finding.rule,
+        finding.kind,
+        finding.namespace,
+        finding.name,
+        finding.pointer,
+    )
+
+
+def _is_alternative(rendering: Rendering, other: Rendering) -> bool:
+    """Tell whether two renderings are of the same sources, so that only one of them is applied where the other may be."""
+    own = {file.file for file in rendering.files}
+    return rendering.root == other.root or any(file.file in own for file in other.files)
+
+
+def _rows(rendering: Rendering, policy: Policy) -> list[PlainResource]:
+    """Return the objects of a rendering as others know of them: without a file, so that they give way to their own."""
+    return [
+        (_BEHIND, each.object, "", 0, "")
+        for file in rendering.files
+        for each in read_resources(file.data, file.file, pod_specs=policy.pod_specs).resources
+    ]
+
+
+_BEHIND = 10**9
+"""The place in the run of what is rendered elsewhere."""
+
+
+def _judge_rendering(
+    job: Job,
+    policy: Policy,
+    rendering: Rendering,
+    known: Known,
+    beside: list[PlainResource],
+    find_out: FindOut | None,
+    complete: bool,
+) -> list[PartAnswer]:
+    contents = {file.file: file.data for file in rendering.files}
+    share = [
+        (len(beside) + place, SourceFile(name, explicit=False))
+        for place, name in enumerate(contents)
+    ]
+    return run_parts(
+        lambda: Part(
             policy,
             job.today,
             contents,
             extents=job.extents,
             unreadable=known.unreadable,
             ignores_of=_ignores_of(rendering),
-        )
-        (answer,) = run_parts(
-            lambda part=part: part,  # type: ignore[misc]
-            [share],
-            beside,
-            complete=complete and not rendering.errors,
-            progress=None,
-            find_out=find_out,
-        )
-        answers.append(_placed(answer, rendering, job))
-    return answers
+        ),
+        [share],
+        beside,
+        complete=complete,
+        progress=None,
+        find_out=find_out,
+    )
 
 
 def _ignores_of(rendering: Rendering) -> Callable[[str, int], tuple[SourceIgnore, ...]]:
@@ -128,20 +222,6 @@ def _line_of(resource: Resource, pointer: str) -> int:
         return 1
 
 
-def _plain_rows(files: Sequence[SourceFile], policy: Policy) -> list[PlainResource]:
-    rows: list[PlainResource] = []
-    for place, file in enumerate(files):
-        try:
-            data = b"" if file.path == STDIN else read_file(file.path)
-        except InputError:
-            continue  # the run itself reports it
-        rows += [
-            (place, each.object, each.file, each.document, each.prefix)
-            for each in read_resources(data, file.path, pod_specs=policy.pod_specs).resources
-        ]
-    return rows
-
-
 def _placed(answer: PartAnswer, rendering: Rendering, job: Job) -> PartAnswer:
     """Put the findings where the sources have what they speak of."""
     files = {file.file: file for file in rendering.files}
@@ -170,7 +250,13 @@ def _placed(answer: PartAnswer, rendering: Rendering, job: Job) -> PartAnswer:
         for line in range(max(place.line - job.around, 1), place.line + job.around + 1):
             if line <= len(text):
                 lines[place.file, line] = text[line - 1]
-    errors = [replace(each, line=None, column=None) for each in answer.errors]
+    errors = []
+    for error in answer.errors:
+        source = files.get(error.file)
+        if source is not None:
+            at = source.place_of(error.line or 1, "", "")
+            error = replace(error, file=at.file, line=at.line, column=None)
+        errors.append(error)
     return replace(answer, findings=tuple(findings), lines=lines, errors=tuple(errors))
 
 
