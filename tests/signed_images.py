@@ -20,6 +20,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.cli.image_registry import HTPASSWD, PASSWORD, USER
+
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -43,7 +45,8 @@ class Signer:
 class Registry:
     """A docker-registry with its own folder; `stop` it and `start` it again as an outage."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, login: bool = False) -> None:
+        """Start one; with `login` it asks for USER and PASSWORD."""
         program = shutil.which("docker-registry")
         if program is None:
             pytest.skip("docker-registry is not installed (Debian: docker-registry)")
@@ -55,13 +58,16 @@ class Registry:
         self._address = ("127.0.0.1", port)
         self._process: subprocess.Popen[bytes] | None = None
         # One client for all: each new one reads the system's certificates, which takes longer than a push.
-        self._http = httpx.Client(trust_env=False)
-        config = {
+        self._http = httpx.Client(trust_env=False, auth=(USER, PASSWORD) if login else None)
+        config: dict[str, Any] = {
             "version": 0.1,
             "log": {"level": "error"},
             "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
             "http": {"addr": f"127.0.0.1:{port}"},
         }
+        if login:
+            (folder / "htpasswd").write_text(HTPASSWD)
+            config["auth"] = {"htpasswd": {"realm": "images", "path": str(folder / "htpasswd")}}
         (folder / "registry.yml").write_text(json.dumps(config))
         self.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,17 @@ def of_overlay(name: str) -> Objects:
         check=True,
     )
     return by_name(yaml.safe_load_all(done.stdout))
+
+
+def overlay_with(folder: Path, *components: str, overlay: str = "audit-only") -> Objects:
+    """Return what an overlay gives with some components."""
+    base = os.path.relpath(DEPLOY / "kustomize", folder)
+    content = {
+        "resources": [f"{base}/overlays/{overlay}"],
+        "components": [f"{base}/components/{each}" for each in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return of_overlay(str(folder))
 
 
 def by_name(objects: Any) -> Objects:

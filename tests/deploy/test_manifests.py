@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.deploy.manifests import DEPLOY, ROOT, Objects, of_chart, of_overlay
+from tests.deploy.manifests import DEPLOY, ROOT, Objects, of_chart, of_overlay, overlay_with
 from tidewaiter.cli.main import main
 from tidewaiter.rules.manifest.quantity import quantity_of
 from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
@@ -160,19 +160,6 @@ def test_the_certificate_component_fits_the_arguments_that_it_replaces(tmp_path:
         assert left == right
 
 
-def overlay_with(folder: Path, *components: str, overlay: str = "audit-only") -> Objects:
-    """Return what an overlay gives with some components."""
-    import os
-
-    base = os.path.relpath(DEPLOY / "kustomize", folder)
-    content = {
-        "resources": [f"{base}/overlays/{overlay}"],
-        "components": [f"{base}/components/{each}" for each in components],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
-    return of_overlay(str(folder))
-
-
 def test_the_scan_in_parts_is_an_indexed_job_that_passes_our_own_production_profile(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,6 +226,12 @@ def test_a_scan_has_as_many_parts_as_its_values_say() -> None:
     # What is bound is there.
     roles = {each["roleRef"]["name"] for (kind, _), each in objects.items() if "Binding" in kind}
     assert roles <= {name for _, name in objects}
+
+
+def test_reading_pull_secrets_is_switched_on_alike_and_off_by_default(tmp_path: Path) -> None:
+    chart = with_read_policy(of_chart("default-values.yaml", settings=("rbac.pullSecrets=true",)))
+    assert chart == with_read_policy(overlay_with(tmp_path, "pull-secrets"))
+    assert ("ClusterRole", "tidewaiter-pull-secrets") not in of_overlay("audit-only")
 
 
 def test_the_page_is_switched_on_alike_and_off_by_default(tmp_path: Path) -> None:

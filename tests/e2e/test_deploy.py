@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.deploy.manifests import Objects, of_chart, of_overlay
-from tests.deploy.test_manifests import overlay_with
+from tests.deploy.manifests import Objects, of_chart, of_overlay, overlay_with
 from tests.e2e.api_server import ApiServer, free_port, running_api_server
 from tests.e2e.binaries import binaries
 from tests.e2e.client import Client, Refused
 from tests.e2e.conftest import built
 from tests.e2e.report_definitions import REPORT_DEFINITIONS
-from tests.webhook.running import until
+from tests.webhook.running import running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -329,6 +328,64 @@ def test_the_webhook_uses_all_of_its_rights_and_wants_no_others(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+PULLS = """
+apiVersion: tidewaiter.dev/v1
+kind: Policy
+metadata: {name: pulls}
+spec:
+  images: [{match: ["localhost:1/**"], authorities: {static: deny}, attestations: [{type: vuln}]}]
+  imageSettings: {podPullSecrets: true}
+"""
+
+
+def test_the_component_for_pull_secrets_gives_the_rights_that_reviews_use(
+    installed: Installed, tmp_path: Path
+) -> None:
+    api_server, log, objects = installed
+    whole = overlay_with(tmp_path, "ui", "fleet-scan", "pull-secrets")
+    added = {key: each for key, each in whole.items() if key not in objects}
+    assert {kind for kind, _ in added} == {"ClusterRole", "ClusterRoleBinding"}
+    shop: dict[str, Any] = {
+        "apiVersion": "v1",
+        "metadata": {"name": "web", "namespace": "shop"},
+    }
+    account = {**shop, "kind": "ServiceAccount", "imagePullSecrets": [{"name": "web"}]}
+    login = {**shop, "kind": "Secret", "type": "kubernetes.io/dockerconfigjson"}
+    login["stringData"] = {".dockerconfigjson": '{"auths": {}}'}
+    container = {"name": "web", "image": "localhost:1/web:1"}
+    pod = {**shop, "kind": "Pod"}
+    pod["spec"] = {"serviceAccountName": "web", "containers": [container]}
+    policy = tmp_path / "pulls.yaml"
+    policy.write_text(PULLS)
+    kubeconfig = service_account_kubeconfig(api_server, tmp_path)
+    options = ("--policy", str(policy), "--inventory", "none", "--kubeconfig", str(kubeconfig))
+    for each in (account, login, *added.values()):
+        api_server.admin.apply(each)
+    client = Client(api_server.url, token_of(api_server, "tidewaiter"), api_server.ca_file)
+    try:
+        path = "/api/v1/namespaces/shop/secrets"
+        until(lambda: may(client, f"{path}/web"))
+        with running(tmp_path, *options) as webhook:
+            message = webhook.review(pod)["status"]["message"]
+        assert "cannot be used" not in message
+        rights = granted(added, "tidewaiter")
+        assert len(rights) == 2
+        assert rights - used(log, "tidewaiter") == set()
+        assert not may(client, path), "what is not named is not read"
+    finally:
+        for each in (login, account, *added.values()):
+            api_server.admin.delete(each)
+        until(lambda: not may(client, "/api/v1/namespaces/shop/serviceaccounts/web"))
+
+
+def may(client: Client, path: str) -> bool:
+    try:
+        client.request("GET", path)
+    except Refused as error:
+        return "forbidden" not in str(error)
+    return True
 
 
 def look_at_page(url: str, token: str) -> None:

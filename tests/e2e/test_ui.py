@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.cli.browser import NEEDS_BROWSER, browser, media, messages, requests
-from tests.deploy.test_manifests import overlay_with
+from tests.deploy.manifests import overlay_with
 from tests.e2e.api_server import free_port
 from tests.e2e.certificates import Authority
 from tests.e2e.test_deploy import NAMESPACE, apply, clear, service_account_kubeconfig

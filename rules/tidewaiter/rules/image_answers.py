@@ -80,7 +80,7 @@ def image_violations(workload: Workload, context: Context, part: str) -> Iterato
             continue
         if not asked:
             continue
-        answer = facts.answer(reference)
+        answer = facts.answer(reference, workload)
         if answer is None:
             message = f"the {part}s of {reference}, the image of {image.owner}, were not verified"
             yield Violation(

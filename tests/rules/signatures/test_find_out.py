@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.rules.signatures.registry_server import RegistryServer
+from tests.rules.signatures.registry_server import RegistryServer, Reply
 from tests.rules.signatures.signing import keys, payload, push_simple, signed_payload
 from tests.signed_images import Registry, Signer
 from tidewaiter.rules.errors import ClusterError
@@ -186,6 +186,97 @@ def test_while_the_registry_is_away_what_is_kept_still_counts(
     registry.start()
     (back,) = found(entries, new, cache=open_cache(place))
     assert [each.unknown for each in back.signature] == [False], "what was not known was not kept"
+
+
+@pytest.mark.parametrize("place", ["memory", "sqlite"])
+def test_while_the_registry_is_away_a_tag_is_what_it_last_was(
+    registry: Registry, tmp_path: Path, place: str
+) -> None:
+    memory = VerdictCache()
+
+    def kept() -> VerdictCache:
+        """As a process that has started anew has it, where it is on a disk."""
+        on_disk = f"sqlite:{tmp_path / 'verdicts.sqlite'}"
+        return memory if place == "memory" else open_cache(on_disk)
+
+    signed = registry.image("shop/signed", "1.4")
+    registry.image("shop/bad", "1.4")
+    registry.sign(signed, ONE)
+    tagged, bad, new = (f"{registry.host}/shop/{name}:1.4" for name in ("signed", "bad", "new"))
+    entries = [entry(key(ONE))]
+    assert found(entries, tagged, bad, cache=kept())[0] == ImageAnswer(signed.partition("@")[2])
+    registry.stop()
+    after, refused, unknown = found(entries, tagged, bad, new, cache=kept())
+    (problem,) = after.signature
+    assert (after.digest, problem.severity) == (signed.partition("@")[2], "warning")
+    said = f"is taken for {signed.partition('@')[2]}, which the tag 1.4 stood for at 2"
+    assert problem.message.startswith(said)
+    assert "cannot be asked now (" in problem.message
+    assert [each.severity for each in refused.signature] == [None, "warning"], "still refused"
+    assert [(each.unknown, each.severity) for each in unknown.signature] == [(True, None)]
+    (off,) = found(entries, tagged, cache=kept(), settings={"lastKnownTags": False})
+    assert [(each.unknown, each.severity) for each in off.signature] == [(True, None)]
+
+
+def test_a_registry_that_answers_is_believed_whatever_a_tag_was(registry: Registry) -> None:
+    kept = VerdictCache()
+    registry.sign(registry.image("shop/api", "1.4"), ONE)
+    tagged = f"{registry.host}/shop/api:1.4"
+    entries = [entry(key(ONE))]
+    assert passes(entries, tagged, cache=kept)
+    moved = registry.image("shop/api", "1.4", salt="moved").partition("@")[2]
+    (answer,) = found(entries, tagged, cache=kept)
+    assert (answer.digest, [each.unknown for each in answer.signature]) == (moved, [False])
+    registry.stop()
+    (answer,) = found(entries, tagged, cache=kept)
+    assert answer.digest == moved, "what was seen last counts"
+
+
+def test_a_tag_that_is_gone_is_not_what_it_was() -> None:
+    with_tag = RegistryServer()
+    try:
+        digest = with_tag.push_image("app")
+        signed = signed_payload(payload(digest), keys()["Ed25519"].sign)
+        push_simple(with_tag, "app", digest, [signed])
+        tagged = f"{with_tag.host}/app:v1"
+        authority = {"key": {"data": keys()["Ed25519"].pem}, "transparencyLog": "ignored"}
+        for status, is_known in ((404, False), (403, False), (418, False), (503, True)):
+            kept = VerdictCache()
+            assert passes([entry(authority)], tagged, cache=kept)
+            with_tag.hooks = [lambda *_, status=status: Reply(status)]
+            (answer,) = found([entry(authority)], tagged, cache=kept)
+            assert (answer.digest == digest) is is_known, status
+            assert all(each.unknown for each in answer.signature), status
+            with_tag.hooks = []
+    finally:
+        with_tag.close()
+
+
+def test_a_registry_that_hangs_is_not_waited_for_until_the_time_is_over(
+    registry: Registry,
+) -> None:
+    kept = VerdictCache()
+    registry.sign(registry.image("shop/api", "1.4"), ONE)
+    tagged = f"{registry.host}/shop/api:1.4"
+    assert passes([entry(key(ONE))], tagged, cache=kept)
+    registry.stop()
+    port = int(registry.host.partition(":")[2])
+
+    async def run() -> ImageAnswer:
+        async def silent(_: Any, __: Any) -> None:
+            await asyncio.sleep(30)
+
+        server = await asyncio.start_server(silent, "127.0.0.1", port)
+        async with RegistryClient() as client:
+            verifier = ImageVerifier(ImageFacts([entry(key(ONE))]), client, kept, clock=lambda: NOW)
+            answers = await verifier.find_out([tagged], seconds=2)
+            await verifier.aclose()
+        server.close()
+        return answers[tagged]
+
+    answer = asyncio.run(run())
+    assert answer.digest
+    assert [each.severity for each in answer.signature] == ["warning"]
 
 
 @pytest.mark.parametrize(

@@ -224,12 +224,18 @@ def test_a_pull_secret_of_kubernetes_is_read() -> None:
 
     auth = base64.b64encode(b"ann:pass:word").decode()
     document = json.dumps({"auths": {"registry.test": {"auth": auth}}})
-    data = {".dockerconfigjson": base64.b64encode(document.encode()).decode()}
-    found = asyncio.run(pull_secret(data).login("registry.test", "app"))
+    found = asyncio.run(
+        pull_secret({".dockerconfigjson": document.encode()}).login("registry.test", "app")
+    )
     assert found == Login("ann", "pass:word")
     assert "pass:word" not in repr(found)
-    with pytest.raises(InputError, match="no JSON in base64"):
-        pull_secret({".dockerconfigjson": "%"})
+    with pytest.raises(InputError, match="is no JSON"):
+        pull_secret({".dockerconfigjson": b"%"})
+    older = {".dockercfg": json.dumps({"registry.test": {"auth": auth}}).encode()}
+    assert asyncio.run(pull_secret(older).login("registry.test", "app")) == found
+    helpers = json.dumps({"credsStore": "evil", "credHelpers": {"registry.test": "evil"}})
+    named = pull_secret({".dockerconfigjson": helpers.encode()})
+    assert asyncio.run(named.login("registry.test", "app")) is None
 
 
 def test_a_credential_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.finding import Finding
     from tidewaiter.rules.inventory import Inventory
+    from tidewaiter.rules.manifest.puller import Puller
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.webhook.decision import ReviewedObject, Verdict
     from tidewaiter.webhook.effect import Effect
@@ -112,8 +113,8 @@ class Reviewer:
             return self._passed(subject, "passed", "the object is being deleted")
         return self._of_object(request, today, out_of_time)
 
-    def images(self, request: AdmissionRequest) -> list[str]:
-        """Return the images that must have been asked about before the request is reviewed."""
+    def images(self, request: AdmissionRequest) -> tuple[list[str], Puller | None]:
+        """Return the images that must have been asked about before the request is reviewed, and who pulls them."""
         subject = request.subject
         if (
             self.policy.images is None
@@ -123,8 +124,10 @@ class Reviewer:
             or self._exempt.reason(request)
             or is_letting_go(request)
         ):
-            return []
-        return images_of([self._resource(request, request.object)])
+            return [], None
+        resource = self._resource(request, request.object)
+        puller = self.policy.images.puller(resource.workload) if resource.workload else None
+        return images_of([resource]), puller
 
     def undecided(self, request: AdmissionRequest, reason: str) -> Decision:
         """Return the decision where no verdict can be made; the policy's `onTimeout` says which.

@@ -21,6 +21,7 @@ from tidewaiter.rules.cluster.access import find_access
 from tidewaiter.rules.cluster.client import Client
 from tidewaiter.rules.cluster.lease import Lease, candidate
 from tidewaiter.rules.record import record
+from tidewaiter.webhook.images import DEFAULT_PLACE
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.settings import CLUSTER
 
@@ -71,13 +72,20 @@ class BackgroundAudit:
         metrics: Metrics,
         *,
         kubeconfig: str | None = None,
+        verdicts: str = DEFAULT_PLACE,
+        verdicts_secret: str = "",
     ) -> None:
-        """Prepare. `policy` is asked at each audit; `kubeconfig` is what `access` was found by."""
+        """Prepare. `policy` is asked at each audit; `kubeconfig` is what `access` was found by.
+
+        `verdicts` is where those on images are kept, and `verdicts_secret` what seals them on a server.
+        """
         self._access = access
         self._policy = policy
         self._interval = interval
         self._metrics = metrics
         self._kubeconfig = kubeconfig
+        self._verdicts = verdicts
+        self._verdicts_secret = verdicts_secret
         self._told_of_reports = False
         self.latest: Outcome | None = None
         """The last audit that got through, by this replica."""
@@ -101,7 +109,13 @@ class BackgroundAudit:
             self._metrics.background_audit_leader.set(0)
 
     async def _audit(self) -> Outcome:
-        job = {"kubeconfig": self._kubeconfig, "context": None, "policy": self._policy()}
+        job = {
+            "kubeconfig": self._kubeconfig,
+            "context": None,
+            "policy": self._policy(),
+            "verdicts": self._verdicts,
+            "verdictsSecret": self._verdicts_secret,
+        }
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -168,7 +182,13 @@ def open_background_audit(
     kubeconfig = settings.kubeconfig or None
     access = find_access(kubeconfig)
     return BackgroundAudit(
-        access, policy, settings.background_audit, metrics, kubeconfig=kubeconfig
+        access,
+        policy,
+        settings.background_audit,
+        metrics,
+        kubeconfig=kubeconfig,
+        verdicts=settings.verdicts,
+        verdicts_secret=settings.verdicts_secret,
     )
 
 

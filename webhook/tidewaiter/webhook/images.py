@@ -7,7 +7,7 @@ otherwise; the work goes on, so that the API server's next attempt finds the ver
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidewaiter.rules.errors import PolicyError
 from tidewaiter.webhook.log import logger
@@ -15,16 +15,19 @@ from tidewaiter.webhook.log import logger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tidewaiter.rules.cluster.client import Client
+    from tidewaiter.rules.cluster.secrets import PullSecretReader
     from tidewaiter.rules.image_answers import ImageAnswer
+    from tidewaiter.rules.manifest.puller import Puller
     from tidewaiter.rules.policy.images import ImageFacts
     from tidewaiter.rules.signatures.cache import VerdictCache
     from tidewaiter.rules.signatures.find_out import ImageVerifier
+    from tidewaiter.rules.signatures.pod_secrets import StoredSecret
     from tidewaiter.rules.signatures.registry import RegistryClient
     from tidewaiter.webhook.settings import Settings
 
 DEFAULT_PLACE = "sqlite"
 _NEEDED = ("cryptography", "httpcore", "sigstore")
-_LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 def check_images(facts: ImageFacts, file: str) -> None:
@@ -60,10 +63,14 @@ class Images:
             self._open_cache()
 
     async def find_out(
-        self, facts: ImageFacts, images: Iterable[str], seconds: float
+        self,
+        facts: ImageFacts,
+        images: Iterable[str],
+        seconds: float,
+        puller: Puller | None = None,
     ) -> Mapping[str, ImageAnswer]:
-        """Return what is found out within so many seconds."""
-        return await self.verifier(facts).find_out(images, seconds=max(seconds, 0.05))
+        """Return what is found out within so many seconds of the images as a puller has them."""
+        return await self.verifier(facts).find_out(images, puller, seconds=max(seconds, 0.05))
 
     def verifier(self, facts: ImageFacts) -> ImageVerifier:
         """Return what verifies by a policy; that of the policy before ends what it has begun."""
@@ -71,25 +78,24 @@ class Images:
             from tidewaiter.rules.signatures.find_out import ImageVerifier
 
             self._verifier = ImageVerifier(
-                facts, self._client_for(facts), self._open_cache(), read_secret=self._secrets.read
+                facts,
+                self._client_for(facts),
+                self._open_cache(),
+                read_secret=self._secrets.read,
+                pull_secrets=self._secrets,
             )
             self._facts = facts
         return self._verifier
 
     def _client_for(self, facts: ImageFacts) -> RegistryClient:
         """Return a client for a policy's settings: policies with the same ones share it."""
-        from tidewaiter.rules.signatures.ask import with_pull_secrets
+        from tidewaiter.rules.signatures.ask import settings_in_cluster, with_pull_secrets
         from tidewaiter.rules.signatures.credentials import usual_keychain
-        from tidewaiter.rules.signatures.registry import RegistryClient, RegistrySettings
+        from tidewaiter.rules.signatures.registry import RegistryClient
 
-        plain_http = frozenset(facts.settings.get("plainHTTP", ()))
-        key = repr((sorted(plain_http), facts.settings.get("pullSecrets")))
+        settings = settings_in_cluster(facts)
+        key = repr((sorted(settings.plain_http_hosts), facts.settings.get("pullSecrets")))
         if key not in self._clients:
-            settings = RegistrySettings(
-                plain_http_hosts=plain_http,
-                # An image must not name this machine, unless the policy itself does.
-                loopback=any(host.startswith(_LOOPBACK) for host in plain_http),
-            )
             keychain = with_pull_secrets(usual_keychain(), facts, self._secrets.read)
             self._clients[key] = RegistryClient(settings, keychain)
         return self._clients[key]
@@ -121,17 +127,33 @@ class _Secrets:
 
     def __init__(self, kubeconfig: str) -> None:
         self._kubeconfig = kubeconfig
-        self._client: Any = None
+        self._client: Client | None = None
 
     async def read(self, namespace: str, name: str) -> Mapping[str, bytes]:
         """Return a Secret's data. Raises ClusterError."""
+        from tidewaiter.rules.cluster.secrets import read_secret
+
+        return await read_secret(self._opened(), namespace, name)
+
+    async def secret(self, namespace: str, name: str) -> StoredSecret:
+        """Return a Secret. Raises ClusterError."""
+        return await self._reader().secret(namespace, name)
+
+    async def account(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Return the names of a service account's pull secrets. Raises ClusterError."""
+        return await self._reader().account(namespace, name)
+
+    def _reader(self) -> PullSecretReader:
+        from tidewaiter.rules.cluster.secrets import PullSecretReader
+
+        return PullSecretReader(self._opened())
+
+    def _opened(self) -> Client:
         if self._client is None:
             from tidewaiter.rules.cluster.client import open_client
 
             self._client = open_client(self._kubeconfig or None)
-        from tidewaiter.rules.cluster.secrets import read_secret
-
-        return await read_secret(self._client, namespace, name)
+        return self._client
 
     async def aclose(self) -> None:
         if self._client is not None:

@@ -16,6 +16,7 @@ from tidewaiter.webhook.metrics import VALIDATE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tidewaiter.rules.manifest.puller import Puller
     from tidewaiter.webhook.decision import Decision
     from tidewaiter.webhook.image_policy import ImageRequest
     from tidewaiter.webhook.policy_watch import LoadedPolicy
@@ -53,11 +54,13 @@ def read(gate: str, body: bytes) -> Request:
         raise Refusal(bad.status, "review", bad.message) from None
 
 
-def images_asked_about(request: Request, loaded: LoadedPolicy) -> Sequence[str]:
-    """Return the images that must have been asked about before the request is judged."""
+def images_asked_about(
+    request: Request, loaded: LoadedPolicy
+) -> tuple[Sequence[str], Puller | None]:
+    """Return the images that must have been asked about before the request is judged, and who pulls them."""
     if isinstance(request, AdmissionRequest):
         return loaded.reviewer.images(request)
-    return request.images
+    return request.images, None
 
 
 def judge(request: Request, loaded: LoadedPolicy, today: str, deadline: float) -> Answered:

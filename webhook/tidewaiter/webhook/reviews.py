@@ -210,11 +210,13 @@ class Reviews:
     ) -> Mapping[str, ImageAnswer]:
         """Find out about the images that a request needs to know about."""
         facts = loaded.policy.images
-        images = images_asked_about(request, loaded) if facts is not None else ()
-        if facts is None or not images:
+        if facts is None:
+            return {}
+        images, puller = images_asked_about(request, loaded)
+        if not images:
             return {}
         left = (deadline - time.monotonic()) * _FOR_IMAGES
-        return await self._serving.images.find_out(facts, images, left)
+        return await self._serving.images.find_out(facts, images, left, puller)
 
     def _too_large(self) -> Refusal:
         return Refusal(413, "too_large", f"a request has at most {self._max_body} bytes")

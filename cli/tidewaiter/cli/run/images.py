@@ -35,9 +35,11 @@ def image_verification(policy: Policy, *, use_cache: bool) -> FindOut:
         import asyncio
 
         from tidewaiter.rules.signatures.ask import ask_registries
+        from tidewaiter.rules.signatures.cache_stores import open_cache
 
-        verdicts = "sqlite" if use_cache else "memory"
-        return asyncio.run(ask_registries(facts, images, verdicts=verdicts, progress=counter()))
+        cache = open_cache("sqlite" if use_cache else "memory")
+        asked = ask_registries(facts, {None: images}, cache=cache, progress=counter())
+        return asyncio.run(asked)[None]
 
     return find
 

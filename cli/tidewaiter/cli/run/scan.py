@@ -123,16 +123,18 @@ def _image_answers(job: Job, client: Client, policy: Policy) -> FindOut:
     from functools import partial
 
     from tidewaiter.cli.run.images import check_images, counter
-    from tidewaiter.rules.cluster.secrets import read_secret
+    from tidewaiter.rules.cluster.secrets import PullSecretReader, read_secret
 
     facts = check_images(policy)
     from tidewaiter.rules.signatures.ask import ask_registries
+    from tidewaiter.rules.signatures.cache_stores import open_cache
 
     return partial(
         ask_registries,
         facts,
-        verdicts="sqlite" if job.use_cache else "memory",
+        cache=open_cache("sqlite" if job.use_cache else "memory"),
         read_secret=partial(read_secret, client),
+        pull_secrets=PullSecretReader(client),
         progress=counter(),
     )
 

@@ -11,6 +11,7 @@ from tidewaiter.rules.manifest.image import InvalidImage
 from tidewaiter.rules.policy.compiled import Policy
 from tidewaiter.rules.policy.file import load_policy
 from tidewaiter.rules.signatures.ask import ask_registries
+from tidewaiter.rules.signatures.cache import VerdictCache
 from tidewaiter.rules.signatures.credentials import (
     Keychain,
     read_docker_config,
@@ -39,16 +40,17 @@ def verify_by_policy(
     facts = check_images(Policy(load_policy(path)))
     plain_http = settings.plain_http_hosts | frozenset(facts.settings.get("plainHTTP", ()))
     keychain = Keychain([read_docker_config(docker_config)]) if docker_config else usual_keychain()
-    facts.answers = asyncio.run(
+    answers = asyncio.run(
         ask_registries(
             facts,
-            images,
-            verdicts="memory",
+            {None: images},
+            cache=VerdictCache(),
             settings=replace(settings, plain_http_hosts=plain_http),
             keychain=keychain,
             seconds=seconds * (1 + len(images) // AT_ONCE),
         )
     )
+    facts.answers = answers[None]
     return [_verdict(facts, image) for image in images]
 
 

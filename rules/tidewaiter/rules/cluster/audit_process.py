@@ -75,7 +75,7 @@ async def _run(job: dict[str, Any]) -> dict[str, Any]:
             client,
             policy,
             today=today,
-            find_out=_image_answers(client, policy),
+            find_out=_image_answers(client, policy, job),
             # What the webhook's own role leaves out is no failure of the audit.
             is_allowed=await listable(client),
         )
@@ -100,16 +100,22 @@ async def _run(job: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-def _image_answers(client: Client, policy: Policy) -> FindOut | None:
-    """Return what finds out about images, where the policy asks for that."""
+def _image_answers(client: Client, policy: Policy, job: dict[str, Any]) -> FindOut | None:
+    """Return what finds out about images, where the policy asks for that, with the server's own kept verdicts."""
     facts = policy.images
     if facts is None:
         return None
-    from tidewaiter.rules.cluster.secrets import read_secret
-    from tidewaiter.rules.signatures.ask import ask_registries
+    from tidewaiter.rules.cluster.secrets import PullSecretReader, read_secret
+    from tidewaiter.rules.signatures.ask import ask_registries, settings_in_cluster
+    from tidewaiter.rules.signatures.cache_stores import open_cache
 
     return partial(
-        ask_registries, facts, verdicts="sqlite", read_secret=partial(read_secret, client)
+        ask_registries,
+        facts,
+        cache=open_cache(job["verdicts"], job["verdictsSecret"]),
+        settings=settings_in_cluster(facts),
+        read_secret=partial(read_secret, client),
+        pull_secrets=PullSecretReader(client),
     )
 
 

@@ -23,6 +23,7 @@ import orjson
 from tidewaiter.rules import engine
 from tidewaiter.rules.cluster.client import METADATA_ONLY, PAGE_COST, PAGE_LIMIT, Refused
 from tidewaiter.rules.cluster.discovery import discover
+from tidewaiter.rules.cluster.made_images import MadeImages
 from tidewaiter.rules.errors import ClusterError
 from tidewaiter.rules.exemptions import annotation_exemptions
 from tidewaiter.rules.filled_in import stored
@@ -45,11 +46,14 @@ if TYPE_CHECKING:
     from tidewaiter.rules.cluster.shard import Shard
     from tidewaiter.rules.finding import Finding, RuleCrash
     from tidewaiter.rules.image_answers import ImageAnswer
+    from tidewaiter.rules.manifest.puller import Puller
     from tidewaiter.rules.manifest.selector import Selector
     from tidewaiter.rules.manifest.workload import Workload
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
-    FindOut = Callable[[list[str]], Awaitable[Mapping[str, ImageAnswer]]]
+    Pulled = Mapping[Puller | None, Iterable[str]]
+    """Images by who pulls them, None where the policy does not let that count."""
+    FindOut = Callable[[Pulled], Awaitable[Mapping[Puller | None, Mapping[str, ImageAnswer]]]]
     Identity = tuple[str, str, str]
     """Kind id, namespace and name."""
 
@@ -137,7 +141,7 @@ async def scan(
         if progress is not None:
             progress(judging.read)
     if find_out is not None and policy.images is not None:
-        policy.images.answers = await find_out(list(judging.images))
+        policy.images.answers_by = await find_out(judging.images)
     while beyond := await asyncio.to_thread(judging.relate):
         asked = [each for each in kinds if each.kind_id in beyond]
         async for step in _ahead(_reading_beyond(client, asked, judging, limit)):
@@ -251,7 +255,7 @@ class _Judging:
         self._shard = shard
         self.errors: list[ClusterError] = []
         self.read = 0
-        self.images: dict[str, None] = {}
+        self.images: dict[Puller | None, dict[str, None]] = {None: {}}
         """Those of all pods, where the policy speaks of images."""
         self._policy = policy
         self._today = today
@@ -267,6 +271,7 @@ class _Judging:
         """By the uid of a controller: what was found in its template."""
         self._made: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
         """What was found in pods and not in their template, by controller: one finding a pod."""
+        self._made_images = MadeImages(policy) if policy.images is not None else None
         self._begun: set[str] = set()
         self._packed: dict[Identity, bytes] = {}
         self._whole = kinds_read_whole(policy)
@@ -362,6 +367,7 @@ class _Judging:
                 self.errors.append(ClusterError(f"the cluster has no namespace {name!r}"))
         is_part = self.namespaces or self._shard is not None or self._left_out
         complete = not self.errors and not is_part
+        self._judge_made_images()
         self._report_made()
         used = engine.used_exemptions(each for found in self._found.values() for each in found)
         about_policy: list[Finding] = []
@@ -406,15 +412,21 @@ class _Judging:
                 self._judge_made(resource, owner)
             return
         if self._is_meant(resource):
-            if self._policy.images is not None:
-                self.images.update(dict.fromkeys(images_of([resource])))
+            self._note_images(resource)
             found = self._judge_alone(resource)
             if resource.workload is not None:
+                if self._made_images is not None:
+                    self._made_images.know(uid, resource.workload)
                 self._templates[uid] = {_trait(each, resource.workload) for each in found}
             if self._asks_about_others(resource):
                 least = resource.least.object if resource.least is not None else None
                 forms = orjson.dumps([resource.object, least])
                 self._packed[_identity(resource)] = compress(forms, 1)
+
+    def _note_images(self, resource: Resource) -> None:
+        if self._policy.images is not None and resource.workload is not None:
+            puller = self._policy.images.puller(resource.workload)
+            self.images.setdefault(puller, {}).update(dict.fromkeys(images_of([resource])))
 
     def _is_meant(self, resource: Resource) -> bool:
         """Say whether an object is to be judged: all are, or those of some namespaces and these themselves."""
@@ -474,12 +486,32 @@ class _Judging:
             return
         self._rules[_identity(resource)] = 0
         stub = _stub(resource)
+        self._note_made_images(workload, stub, owner)
         known = self._templates.get(owner, set())
         for finding in self._answers(resource, engine.LOCAL):
             trait = _trait(finding, workload)
             if trait not in known and finding.status != UNKNOWN:
                 alike = self._made.setdefault((owner, trait), [])
                 alike.append(replace(finding, resource=stub))
+
+    def _note_made_images(self, workload: Workload, stub: Resource, owner: str) -> None:
+        if self._policy.images is not None and self._made_images is not None:
+            puller = self._policy.images.puller(workload)
+            asked = self._made_images.add(workload, stub, owner, puller)
+            self.images.setdefault(puller, {}).update(dict.fromkeys(asked))
+
+    def _judge_made_images(self) -> None:
+        """Judge the images that templates do not have, also where the answer is unknown."""
+        if self._made_images is None:
+            return
+        for owner, alike, workload, report in self._made_images.judged(
+            self._inventory, self._today, inline=self._inline
+        ):
+            self._crashes += [replace(each, resource=alike[0]) for each in report.crashes]
+            for finding in report.findings:
+                trait = (*_trait(finding, workload), finding.message)
+                found = self._made.setdefault((owner, trait), [])
+                found += [replace(finding, resource=each) for each in alike]
 
     def _report_made(self) -> None:
         """Report what pods have in common once, at the first of them."""
@@ -511,6 +543,8 @@ class _Judging:
             self._found.pop(identity, None)
             self._packed.pop(identity, None)
         self._inventory.replace(kind_id, ())
+        if self._made_images is not None:
+            self._made_images.forget(kind_id)
         self._made = {
             key: alike
             for key, alike in self._made.items()

@@ -365,6 +365,16 @@ class ImageSettings(_Strict):
         description="Secrets of type kubernetes.io/dockerconfigjson by which registries are logged in to, "
         "where the cluster can be read.",
     )
+    podPullSecrets: StrictBool | None = Field(  # noqa: N815
+        None,
+        description="Whether registries are logged in to by the pull secrets of the pods in question, or else "
+        "of their service accounts, where the cluster can be read. Default: false.",
+    )
+    lastKnownTags: StrictBool | None = Field(  # noqa: N815
+        None,
+        description="Whether a tag counts as what it last stood for while its registry cannot be reached, for as "
+        "long as a positive verdict is kept. Default: true.",
+    )
     plainHTTP: list[Text] | None = Field(  # noqa: N815
         None, description="Registries, as host:port, that are spoken to without TLS."
     )

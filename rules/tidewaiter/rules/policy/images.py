@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from tidewaiter.rules.image_answers import ImageAnswer, ImageProblem
 from tidewaiter.rules.manifest.image import parse_image
+from tidewaiter.rules.manifest.puller import puller_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from re import Pattern
     from typing import Any
+
+    from tidewaiter.rules.manifest.puller import Puller
+    from tidewaiter.rules.manifest.workload import Workload
 
 _UNMATCHED = ImageAnswer(
     "", (ImageProblem("no entry of the policy's images is for it, and unmatched says deny"),)
@@ -20,11 +24,21 @@ class ImageFacts:
     """Which images the policy speaks of, and the answers of this run.
 
     `answers` is set by the gate, by the image as the manifest states it, before it judges what has these
-    images. `decides` is true of a gate that must say yes or no: there what is not known is a violation,
+    images; `answers_by` has them by who pulls, where the gate judges pods of several and the policy lets their
+    own pull secrets count. `decides` is true of a gate that must say yes or no: there what is not known is a violation,
     unless the policy's `onUnreachable` says otherwise.
     """
 
-    __slots__ = ("_compiled", "_first", "_unmatched", "answers", "decides", "entries", "settings")
+    __slots__ = (
+        "_compiled",
+        "_first",
+        "_unmatched",
+        "answers",
+        "answers_by",
+        "decides",
+        "entries",
+        "settings",
+    )
 
     def __init__(
         self, entries: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
@@ -34,10 +48,15 @@ class ImageFacts:
         self.entries = entries
         self.settings = stated
         self.answers: Mapping[str, ImageAnswer] = {}
+        self.answers_by: Mapping[Puller | None, Mapping[str, ImageAnswer]] = {}
         self.decides = False
         self._compiled: list[tuple[Pattern[str], Pattern[str] | None]] | None = None
         self._first = stated.get("matching") == "first"
         self._unmatched = stated.get("unmatched") == "deny"
+
+    def puller(self, workload: Workload) -> Puller | None:
+        """Return by whose pull secrets a workload's images are asked about; None where they do not count."""
+        return puller_of(workload) if self.settings.get("podPullSecrets") else None
 
     def places(self, image: object) -> tuple[int, ...]:
         """Return the places of the entries that hold for an image. Raises InvalidImage."""
@@ -70,10 +89,13 @@ class ImageFacts:
             return self._unmatched and part != "attestation"
         return any(asks_for(self.entries[place], part) for place in places)
 
-    def answer(self, image: str) -> ImageAnswer | None:
-        """Return what was found out of an image in this run, or None."""
+    def answer(self, image: str, workload: Workload | None = None) -> ImageAnswer | None:
+        """Return what was found out in this run of an image, for a workload, or None."""
         if self._unmatched and not self.places(image):
             return _UNMATCHED
+        if self.answers_by:
+            puller = self.puller(workload) if workload is not None else None
+            return self.answers_by.get(puller, {}).get(image)
         return self.answers.get(image)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from tidewaiter.rules.signatures.cache_stores import open_cache
 from tidewaiter.rules.signatures.credentials import usual_keychain
 from tidewaiter.rules.signatures.find_out import ImageVerifier
 from tidewaiter.rules.signatures.pull_secrets import PullSecrets
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tidewaiter.rules.image_answers import ImageAnswer
+    from tidewaiter.rules.manifest.puller import Puller
     from tidewaiter.rules.policy.images import ImageFacts
+    from tidewaiter.rules.signatures.cache import VerdictCache
     from tidewaiter.rules.signatures.credentials import Keychain
     from tidewaiter.rules.signatures.find_out import ReadSecret
+    from tidewaiter.rules.signatures.pod_secrets import ReadsPullSecrets
+
+_LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 def with_pull_secrets(
@@ -29,27 +34,45 @@ def with_pull_secrets(
     return keychain.after(PullSecrets(names, read_secret))
 
 
+def settings_in_cluster(facts: ImageFacts) -> RegistrySettings:
+    """Return how registries are spoken to from within a cluster, by a policy's settings."""
+    plain_http = frozenset(facts.settings.get("plainHTTP", ()))
+    return RegistrySettings(
+        plain_http_hosts=plain_http,
+        # An image must not name this machine, unless the policy itself does.
+        loopback=any(host.startswith(_LOOPBACK) for host in plain_http),
+    )
+
+
 async def ask_registries(
     facts: ImageFacts,
-    images: Iterable[str],
+    images: Mapping[Puller | None, Iterable[str]],
     *,
-    verdicts: str,
+    cache: VerdictCache,
     settings: RegistrySettings | None = None,
     keychain: Keychain | None = None,
     read_secret: ReadSecret | None = None,
+    pull_secrets: ReadsPullSecrets | None = None,
     seconds: float | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Mapping[str, ImageAnswer]:
-    """Return what was found out; `verdicts` says where they are kept, as `open_cache` takes it."""
+) -> Mapping[Puller | None, Mapping[str, ImageAnswer]]:
+    """Return what was found out of the images of each puller; closes the cache."""
     if settings is None:
         settings = RegistrySettings(plain_http_hosts=frozenset(facts.settings.get("plainHTTP", ())))
-    cache = open_cache(verdicts)
     async with RegistryClient(
         settings, with_pull_secrets(keychain or usual_keychain(), facts, read_secret)
     ) as client:
-        verifier = ImageVerifier(facts, client, cache, read_secret=read_secret)
+        verifier = ImageVerifier(
+            facts,
+            client,
+            cache,
+            read_secret=read_secret,
+            pull_secrets=pull_secrets,
+            # Who asks about a whole cluster waits for it.
+            most_waiting=sys.maxsize,
+        )
         try:
-            return await verifier.find_out(images, seconds=seconds, progress=progress)
+            return await verifier.find_all(images, seconds=seconds, progress=progress)
         finally:
             await verifier.aclose()
             await cache.aclose()

@@ -3,6 +3,8 @@
 A verdict is kept under the image's name and digest and the hash of the policy that it was made by, so that
 another policy or key never sees it. What could not be found out is no verdict, and is not kept. A store that
 fails is as good as an empty one: it makes answers slow, never wrong.
+
+Beside verdicts it is kept what tags stood for, for the time in which their registry cannot be asked.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidewaiter.rules.image_answers import ImageAnswer, ImageProblem
@@ -27,7 +30,9 @@ KEEP_VERIFIED, KEEP_REFUSED = 3600.0, 60.0
 _SKEW = 60.0
 """Seconds by which the clocks of replicas may differ: what comes from later than that is not believed."""
 _LARGEST = 256 * 1024
-_FORM = 1
+_FORM, _TAG_FORM = 1, "tag 1"
+_TOLD_FOR = 0.1
+"""The part of its life after which the store hears again of a tag that stands for the same."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,6 +47,17 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Let go of files and connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTag:
+    """What a tag stood for when its registry was last asked; times are seconds, `seen` since 1970."""
+
+    digest: str
+    seen: float
+    expires: float
+    deadline: float
+    told: float = 0.0
 
 
 class VerdictCache:
@@ -62,6 +78,7 @@ class VerdictCache:
         self._most = most
         self._clock, self._monotonic = clock, monotonic
         self._held: OrderedDict[str, tuple[float, float, float, ImageAnswer]] = OrderedDict()
+        self._tags: OrderedDict[str, KnownTag] = OrderedDict()
         self._warned = False
         self.hits = 0
         self.misses = 0
@@ -103,6 +120,36 @@ class VerdictCache:
         if self._store is not None:
             await self._store.put(key, self._sealed(key, stored, stored + seconds, answer), seconds)
 
+    async def put_tag(self, key: str, digest: str, seconds: float) -> None:
+        """Keep what a tag stands for now, for so long. The store hears of it where that is news."""
+        if seconds <= 0:
+            return
+        known, now = self._tags.get(key), self._clock()
+        tag = KnownTag(digest, now, now + seconds, self._monotonic() + seconds)
+        self._hold_tag(key, tag)
+        is_news = known is None or known.digest != digest or not self._is_told(known, now)
+        if self._store is None:
+            return
+        if not is_news and known is not None:
+            self._tags[key] = replace(tag, told=known.told)
+            return
+        self._tags[key] = replace(tag, told=now)
+        content = json.dumps([_TAG_FORM, digest, now, now + seconds]).encode()
+        await self._store.put(key, self._seal(key, content) + content, seconds)
+
+    async def tag(self, key: str) -> KnownTag | None:
+        """Return what a tag stood for last, as far as that is in date; another replica may know it better."""
+        held = self._tags.get(key)
+        if held is not None and not self._is_in_date(held):
+            del self._tags[key]
+            held = None
+        content = await self._store.get(key) if self._store is not None else None
+        stored = self._opened_tag(key, content) if content is not None else None
+        if stored is None or (held is not None and held.seen >= stored.seen):
+            return held
+        self._hold_tag(key, stored)
+        return stored
+
     async def aclose(self) -> None:
         """Close the store."""
         if self._store is not None:
@@ -116,6 +163,33 @@ class VerdictCache:
         while len(self._held) > self._most:
             self._held.popitem(last=False)
 
+    def _hold_tag(self, key: str, tag: KnownTag) -> None:
+        self._tags[key] = tag
+        self._tags.move_to_end(key)
+        while len(self._tags) > self._most:
+            self._tags.popitem(last=False)
+
+    def _is_in_date(self, tag: KnownTag) -> bool:
+        return self._in_date(tag.seen, tag.expires) and self._monotonic() < tag.deadline
+
+    @staticmethod
+    def _is_told(tag: KnownTag, now: float) -> bool:
+        """Say whether the store has heard of a tag a short while ago, as its life goes."""
+        return 0 <= now - tag.told < _TOLD_FOR * (tag.expires - tag.seen)
+
+    def _opened_tag(self, key: str, content: bytes) -> KnownTag | None:
+        body = self._unsealed(key, content)
+        if body is None:
+            return None
+        try:
+            form, digest, seen, expires = json.loads(body)
+            if form != _TAG_FORM or not isinstance(digest, str) or not self._in_date(seen, expires):
+                return None
+            left = min(expires - self._clock(), expires - seen)
+            return KnownTag(digest, seen, expires, self._monotonic() + left, seen)
+        except (ValueError, TypeError, RecursionError):
+            return None
+
     def _in_date(self, stored: float, expires: float) -> bool:
         return stored - _SKEW <= self._clock() < expires
 
@@ -125,12 +199,8 @@ class VerdictCache:
         return self._seal(key, content) + content
 
     def _opened(self, key: str, content: bytes) -> tuple[float, float, ImageAnswer] | None:
-        size = hashlib.sha256().digest_size
-        seal, body = content[:size], content[size:]
-        if len(content) > _LARGEST or not hmac.compare_digest(seal, self._seal(key, body)):
-            if not self._warned:
-                _LOG.warning("kept verdicts have another seal than ours and are not believed")
-            self._warned = True
+        body = self._unsealed(key, content)
+        if body is None:
             return None
         try:
             form, stored, expires, digest, signature, attestation = json.loads(body)
@@ -143,6 +213,16 @@ class VerdictCache:
             )
         except (ValueError, TypeError, RecursionError):
             return None
+
+    def _unsealed(self, key: str, content: bytes) -> bytes | None:
+        size = hashlib.sha256().digest_size
+        seal, body = content[:size], content[size:]
+        if len(content) <= _LARGEST and hmac.compare_digest(seal, self._seal(key, body)):
+            return body
+        if not self._warned:
+            _LOG.warning("kept verdicts have another seal than ours and are not believed")
+        self._warned = True
+        return None
 
     def _seal(self, key: str, content: bytes) -> bytes:
         """Bind a value to its key: nobody without the secret can make one, or move it to another key."""
@@ -157,6 +237,12 @@ def _problems(rows: list[list[Any]]) -> tuple[ImageProblem, ...]:
     return tuple(ImageProblem(*row) for row in rows)
 
 
-def verdict_key(name: str, digest: str, policy_hash: str) -> str:
-    """Return the key of a verdict: of an image in a repository, by one policy."""
-    return hashlib.sha256(f"{name} {digest} {policy_hash}".encode()).hexdigest()
+def verdict_key(name: str, digest: str, policy_hash: str, scope: str = "") -> str:
+    """Return the key of a verdict: of an image in a repository, by one policy, had by logins of a scope."""
+    scoped = f" {scope}" if scope else ""
+    return hashlib.sha256(f"{name} {digest} {policy_hash}{scoped}".encode()).hexdigest()
+
+
+def tag_key(name: str, tag: str, policy_hash: str, scope: str = "") -> str:
+    """Return the key of what a tag stood for, asked for by one policy with logins of a scope."""
+    return hashlib.sha256(f"tag {name} {tag} {policy_hash} {scope}".encode()).hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import os
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from tidewaiter.rules.errors import InputError, RegistryError
 from tidewaiter.rules.manifest.image import DOCKER_HUB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 HELPER_TIMEOUT = 30.0
 _HUB_SERVER = "https://index.docker.io/v1/"
@@ -44,12 +43,12 @@ class Login:
 class LoginSource(Protocol):
     """Something that knows logins."""
 
-    async def login(self, registry: str, repository: str) -> Login | None:
-        """Return what to show for a repository, or None."""
+    def logins(self, registry: str, repository: str) -> AsyncIterator[Login]:
+        """Yield what may be shown for a repository, the likeliest first."""
 
 
 class Keychain:
-    """Logins by registry, the first source that knows one first."""
+    """Logins by registry, those of the first source first."""
 
     def __init__(self, sources: Sequence[LoginSource] = ()) -> None:
         """Ask these sources in turn."""
@@ -59,15 +58,19 @@ class Keychain:
         """Return a keychain that asks another source before its own."""
         return Keychain((first, *self._sources))
 
-    async def login(self, registry: str, repository: str) -> Login | None:
-        """Return what to show for a repository, or None to come as nobody.
+    async def logins(self, registry: str, repository: str) -> AsyncIterator[Login]:
+        """Yield what may be shown for a repository; later sources are asked only if more is wanted.
 
         Raises RegistryError where a credential helper fails.
         """
         for source in self._sources:
-            found = await source.login(registry, repository)
-            if found is not None:
-                return found
+            async for login in source.logins(registry, repository):
+                yield login
+
+    async def login(self, registry: str, repository: str) -> Login | None:
+        """Return the first of the logins, or None to come as nobody."""
+        async for login in self.logins(registry, repository):
+            return login
         return None
 
 
@@ -87,19 +90,36 @@ class DockerConfig:
                 raise InputError(f"{helper!r} is no name of a credential helper", file=file)
         self._store: str = store
 
-    async def login(self, registry: str, repository: str) -> Login | None:
-        """Return the login of the most exact entry."""
-        best, found = -1, None
-        for (host, path), login in self._auths.items():
-            exactness = _exactness(host, path, registry, repository)
-            if exactness > best:
-                best, found = exactness, login
+    async def logins(self, registry: str, repository: str) -> AsyncIterator[Login]:
+        """Yield the helper's login, or those of the entries that fit, the most exact first."""
         for server, helper in self._helpers.items():
             if _exactness(*_place(server), registry, repository) >= 0 and helper:
-                return await self._ask(helper, registry)
-        if found is None and self._store:
-            return await self._ask(self._store, registry)
-        return found
+                login = await self._ask(helper, registry)
+                if login is not None:
+                    yield login
+                return
+        fitting = self.entries(registry, repository)
+        for login in fitting:
+            yield login
+        if not fitting and self._store:
+            login = await self._ask(self._store, registry)
+            if login is not None:
+                yield login
+
+    async def login(self, registry: str, repository: str) -> Login | None:
+        """Return the first of the logins, or None."""
+        async for login in self.logins(registry, repository):
+            return login
+        return None
+
+    def entries(self, registry: str, repository: str) -> list[Login]:
+        """Return the logins of the entries that fit a repository, the most exact first."""
+        rated = [
+            (_exactness(host, path, registry, repository), login)
+            for (host, path), login in self._auths.items()
+        ]
+        rated = [each for each in rated if each[0] >= 0]
+        return [login for _, login in sorted(rated, key=lambda each: -each[0])]
 
     async def _ask(self, helper: str, registry: str) -> Login | None:
         """Speak the protocol of docker-credential-helpers: the server on stdin, JSON on stdout.
@@ -149,15 +169,22 @@ def _helper_login(program: str, output: bytes) -> Login:
     return Login(username, secret)
 
 
-def pull_secret(data: Mapping[str, str], file: str = "") -> DockerConfig:
-    """Read the `data` of a Secret of type kubernetes.io/dockerconfigjson or dockercfg (base64)."""
+def pull_secret(data: Mapping[str, bytes], file: str = "") -> DockerConfig:
+    """Read the data of a Secret of type kubernetes.io/dockerconfigjson or dockercfg.
+
+    Its logins count alone: a Secret must not name programs that would run here. Raises InputError.
+    """
     for key in (".dockerconfigjson", ".dockercfg"):
         if key in data:
             try:
-                document = json.loads(base64.b64decode(data[key], validate=True))
-            except (ValueError, binascii.Error):
-                raise InputError(f"{key} is no JSON in base64", file=file) from None
-            return DockerConfig(document if key == ".dockerconfigjson" else {"auths": document})
+                document = json.loads(data[key])
+            except (ValueError, RecursionError):
+                raise InputError(f"{key} is no JSON", file=file) from None
+            if key == ".dockerconfigjson":
+                if not isinstance(document, dict):
+                    raise InputError(f"{key} must be an object", file=file)
+                document = document.get("auths") or {}
+            return DockerConfig({"auths": document}, file)
     raise InputError("the Secret has neither .dockerconfigjson nor .dockercfg", file=file)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from tidewaiter.rules.errors import TidewaiterError
 from tidewaiter.rules.signatures.credentials import pull_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from tidewaiter.rules.signatures.credentials import DockerConfig, Login
     from tidewaiter.rules.signatures.find_out import ReadSecret
@@ -32,15 +31,13 @@ class PullSecrets:
         self._read_at: float | None = None
         self._turn = asyncio.Lock()
 
-    async def login(self, registry: str, repository: str) -> Login | None:
-        """Return what a Secret has for a repository, the first Secret that has something first."""
+    async def logins(self, registry: str, repository: str) -> AsyncIterator[Login]:
+        """Yield what the Secrets have for a repository, those of the first Secret first."""
         await self._refresh()
         for name in self._names:
             if name in self._found:
-                login = await self._found[name].login(registry, repository)
-                if login is not None:
-                    return login
-        return None
+                for login in self._found[name].entries(registry, repository):
+                    yield login
 
     async def _refresh(self) -> None:
         async with self._turn:
@@ -51,9 +48,6 @@ class PullSecrets:
             for namespace, name in self._names:
                 try:
                     content = await self._read(namespace, name)
-                    encoded = {
-                        key: base64.b64encode(each).decode() for key, each in content.items()
-                    }
-                    self._found[namespace, name] = pull_secret(encoded, f"{namespace}/{name}")
+                    self._found[namespace, name] = pull_secret(content)
                 except TidewaiterError as error:
                     _LOG.warning("pull secret %s/%s cannot be used: %s", namespace, name, error)

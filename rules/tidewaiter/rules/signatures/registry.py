@@ -25,6 +25,7 @@ from tidewaiter.rules.signatures.registry_errors import (
     AccessDenied,
     BadAnswer,
     NotFound,
+    OddAnswer,
     Unreachable,
 )
 from tidewaiter.rules.signatures.registry_login import Logins
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from tidewaiter.rules.manifest.image import ImageReference
+    from tidewaiter.rules.signatures.credentials import Login, LoginSource
 
 MANIFEST_LIMIT = 4 * 1024 * 1024
 """Bytes of a manifest, the least that a registry must take and the most that is read."""
@@ -129,22 +131,45 @@ class RegistrySettings:
     loopback: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What clients with other logins may share: connections, and by which scheme each registry is spoken to."""
+
+    transport: Transport
+    schemes: dict[str, str] = field(default_factory=dict)
+
+
 class RegistryClient:
     """A client of any number of registries, for one event loop; `async with` closes it."""
 
     def __init__(
-        self, settings: RegistrySettings | None = None, keychain: Keychain | None = None
+        self,
+        settings: RegistrySettings | None = None,
+        keychain: Keychain | None = None,
+        *,
+        connections: Connections | None = None,
     ) -> None:
-        """Speak by these settings, as whoever the keychain knows."""
+        """Speak by these settings, as whoever the keychain knows; by another's connections where given."""
         self.settings = settings or RegistrySettings()
-        self._transport = Transport(
-            certificates=self.settings.certificates, loopback=self.settings.loopback
+        self._keychain = keychain or Keychain()
+        self._owns_connections = connections is None
+        self._connections = connections or Connections(
+            Transport(certificates=self.settings.certificates, loopback=self.settings.loopback)
         )
-        self._logins = Logins(self._transport, keychain or Keychain())
-        self._schemes: dict[str, str] = {}
+        self._transport, self._schemes = self._connections.transport, self._connections.schemes
+        self._logins = Logins(self._transport, self._keychain)
         self._running: dict[tuple[str, ...], asyncio.Task[Any]] = {}
         self.requests = 0
         """How many requests were sent."""
+
+    def logged_in_by(self, source: LoginSource) -> RegistryClient:
+        """Return a client that tries these logins first, by the connections of this one.
+
+        It shares nothing that a registry answered.
+        """
+        return RegistryClient(
+            self.settings, self._keychain.after(source), connections=self._connections
+        )
 
     async def __aenter__(self) -> Self:
         """Be usable at once: connections are made when they are needed."""
@@ -155,12 +180,13 @@ class RegistryClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give up what is running and close every connection."""
+        """Give up what is running, and close every connection that is its own."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._transport.aclose()
+        if self._owns_connections:
+            await self._transport.aclose()
 
     async def manifest(self, repository: Repository, reference: str) -> Manifest:
         """Return the manifest of a tag or digest."""
@@ -339,15 +365,19 @@ class RegistryClient:
         url = path if "://" in path else f"{base}/{path}"
         headers = {"Accept": accept}
         known = self._logins.kept(repository.registry, repository.path)
-        answer = await self._send(url, {**headers, **known}, "named", limit)
-        if answer.status == 401:
-            login = await self._logins.answer(
-                answer, repository.registry, repository.path, url, refused=known
+        answer = await self._send(url, {**headers, **known.headers}, "named", limit)
+        challenge = answer if answer.status == 401 else None
+        tried: list[Login | None] = []
+        while challenge is not None and answer.status in {401, 403}:
+            shown = await self._logins.answer(
+                challenge, repository.registry, repository.path, url, refused=known, tried=tried
             )
-            if login is not None:
-                known = login
-                answer = await self._send(url, {**headers, **known}, "named", limit)
-        return await self._follow(answer, url, headers, known, limit)
+            if shown is None:
+                break
+            known = shown
+            answer = await self._send(url, {**headers, **known.headers}, "named", limit)
+            challenge = answer if answer.status == 401 else challenge
+        return await self._follow(answer, url, headers, known.headers, limit)
 
     async def _send(self, url: str, headers: Mapping[str, str], trust: Trust, limit: int) -> Answer:
         self.requests += 1
@@ -427,7 +457,7 @@ def _checked(
     if answer.status in {401, 403}:
         said = "wants credentials for" if answer.status == 401 else "denies access to"
         raise AccessDenied(f"{repository.registry} {said} {repository.path}")
-    raise Unreachable(f"{repository.registry} answers {answer.status} for {what}")
+    raise OddAnswer(f"{repository.registry} answers {answer.status} for {what}")
 
 
 def _busy(answer: Answer, repository: Repository, asked: float | None) -> Unreachable:

@@ -21,6 +21,10 @@ class Unreachable(RegistryError):
     """The registry cannot be reached, is too slow, too busy, or broken."""
 
 
+class OddAnswer(Unreachable):
+    """The registry answers with a status that says neither yes nor no, and is not that of an outage."""
+
+
 class BadAnswer(RegistryError):
     """The registry's answer breaks a rule: wrong digest, too large, malformed, a forbidden address."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +16,7 @@ from tidewaiter.rules.signatures.registry_errors import AccessDenied, BadAnswer,
 from tidewaiter.rules.signatures.strict_json import MalformedJson, read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from tidewaiter.rules.signatures.challenge import Challenge
     from tidewaiter.rules.signatures.credentials import Keychain, Login
@@ -25,14 +25,22 @@ if TYPE_CHECKING:
 TOKEN_LIMIT = 1024 * 1024
 TOKEN_LIFE = 60.0
 """Seconds that a token lives which does not say so; the specification's minimum."""
+MOST_LOGINS = 8
+"""Logins that are tried in turn for one repository."""
 _CLIENT = "tidewaiter"
 _KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    headers: Mapping[str, str]
+class Shown:
+    """Headers that say who we are, and the login that they were had by."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    login: Login | None
     until: float
+
+
+NOBODY = Shown({}, None, 0.0)
 
 
 class Logins:
@@ -42,13 +50,13 @@ class Logins:
         """Ask for tokens by this transport, as whoever the keychain knows."""
         self._transport = transport
         self._keychain = keychain
-        self._known: dict[tuple[str, str], _Kept] = {}
+        self._known: dict[tuple[str, str], Shown] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
-    def kept(self, registry: str, repository: str) -> Mapping[str, str]:
-        """Return the headers that still hold for a repository."""
+    def kept(self, registry: str, repository: str) -> Shown:
+        """Return what still holds for a repository, NOBODY where nothing does."""
         known = self._known.get((registry, repository))
-        return known.headers if known is not None and time.monotonic() < known.until else {}
+        return known if known is not None and time.monotonic() < known.until else NOBODY
 
     async def answer(
         self,
@@ -57,34 +65,63 @@ class Logins:
         repository: str,
         url: str,
         *,
-        refused: Mapping[str, str],
-    ) -> Mapping[str, str] | None:
-        """Return the headers that answer a challenge, or None where there is nothing to show.
+        refused: Shown,
+        tried: list[Login | None],
+    ) -> Shown | None:
+        """Return what answers a challenge, or None where there is nothing more to show.
 
-        `refused` are those that the challenge came in spite of: they are not tried again.
+        `refused` is what the challenge came in spite of. Its login counts once more if it was not `tried`: a
+        token ends. As the kubelet does, each login that fits is tried in turn; `tried` takes note of them.
+        Raises AccessDenied where no login is given a token.
         """
         key = (registry, repository)
         if len(self._locks) >= _KEPT:
             self._locks = {known: lock for known, lock in self._locks.items() if lock.locked()}
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self.kept(registry, repository)
-            if kept and kept != refused:
+            if kept is not NOBODY and kept.headers != refused.headers and kept.login not in tried:
+                tried.append(kept.login)
                 return kept
             self._known.pop(key, None)
-            login = await self._keychain.login(registry, repository)
-            for challenge in challenges(answer.headers.get("www-authenticate", "")):
-                if challenge.scheme == "bearer":
-                    found = await self._token(challenge, answer, repository, url, login)
-                elif challenge.scheme == "basic" and login is not None and login.username:
-                    found = _Kept({"Authorization": login.basic}, time.monotonic() + 3600)
-                else:
+            denied: AccessDenied | None = None
+            async for login in self._candidates(registry, repository):
+                if login in tried:
                     continue
-                if found.headers == refused:
-                    return None
+                tried.append(login)
+                try:
+                    found = await self._by(login, answer, repository, url)
+                except AccessDenied as error:
+                    denied = error
+                    continue
+                if found is None or found.headers == refused.headers:
+                    continue
                 if len(self._known) >= _KEPT:
                     self._known.clear()
                 self._known[key] = found
-                return found.headers
+                return found
+            if denied is not None:
+                raise denied
+        return None
+
+    async def _candidates(self, registry: str, repository: str) -> AsyncIterator[Login | None]:
+        """Yield the logins that fit, or None to come as nobody where none does."""
+        count = 0
+        async for login in self._keychain.logins(registry, repository):
+            count += 1
+            if count > MOST_LOGINS:
+                return
+            yield login
+        if not count:
+            yield None
+
+    async def _by(
+        self, login: Login | None, answer: Answer, repository: str, url: str
+    ) -> Shown | None:
+        for challenge in challenges(answer.headers.get("www-authenticate", "")):
+            if challenge.scheme == "bearer":
+                return await self._token(challenge, answer, repository, url, login)
+            if challenge.scheme == "basic" and login is not None and login.username:
+                return Shown({"Authorization": login.basic}, login, time.monotonic() + 3600)
         return None
 
     async def _token(
@@ -94,7 +131,7 @@ class Logins:
         repository: str,
         url: str,
         login: Login | None,
-    ) -> _Kept:
+    ) -> Shown:
         registry = urlsplit(url)
         realm = challenge.parameters.get("realm", "")
         try:
@@ -122,7 +159,7 @@ class Logins:
             raise AccessDenied(f"{place.netloc} gives no token for {repository}")
         if given.status != 200:
             raise Unreachable(f"{place.netloc} answers {given.status} to a request for a token")
-        return _kept_token(given, place.netloc)
+        return _shown_token(given, place.netloc, login)
 
     async def _ask(
         self, realm: str, asked: dict[str, str], login: Login | None, trust: Trust
@@ -149,7 +186,7 @@ class Logins:
         return await self._transport.send("GET", url, headers, trust=trust, limit=TOKEN_LIMIT)
 
 
-def _kept_token(given: Answer, place: str) -> _Kept:
+def _shown_token(given: Answer, place: str, login: Login | None) -> Shown:
     try:
         document: dict[str, Any] = read_object(given.body)
     except MalformedJson as error:
@@ -160,4 +197,5 @@ def _kept_token(given: Answer, place: str) -> _Kept:
     life = document.get("expires_in")
     seconds = float(life) if isinstance(life, int | float) and life > 0 else TOKEN_LIFE
     # A token that ends while a request is under way would cost a round more.
-    return _Kept({"Authorization": f"Bearer {token}"}, time.monotonic() + min(seconds, 3600) * 0.8)
+    until = time.monotonic() + min(seconds, 3600) * 0.8
+    return Shown({"Authorization": f"Bearer {token}"}, login, until)
