@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import shutil
-import socket
-import subprocess
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,7 +14,7 @@ from tests.e2e.faults.asking import DENIED
 from tests.e2e.faults.game_day import shortened
 from tests.e2e.faults.gate import asking_for, gate
 from tests.e2e.faults.proxy import Proxy
-from tests.signed_images import Registry, Signer
+from tests.e2e.faults.signed import KEY, Valkey, pod_of, policy_for, registry
 from tests.webhook.running import until
 
 if TYPE_CHECKING:
@@ -26,18 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.api_server import Cluster
+    from tests.signed_images import Registry
 
-KEY = Signer()
 
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """An image registry with nothing in it."""
-    folder = tmp_path / "registry"
-    folder.mkdir()
-    made = Registry(folder)
-    yield made
-    made.stop()
+__all__ = ["registry"]
 
 
 def test_the_registry_is_down(
@@ -50,19 +38,19 @@ def test_the_registry_is_down(
     known, unsigned, new = (registry.image(f"shop/{name}") for name in ("known", "bad", "new"))
     registry.sign(known, KEY)
     registry.sign(new, KEY)
-    policy = _policy(tmp_path, registry.host)
+    policy = policy_for(tmp_path, registry.host)
     with gate_for(cluster, shop, tmp_path, policy, unsigned, known) as asked:
         registry.stop()
         stopped = time.monotonic()
         asked.until_whole(stopped, within=10)
         # Every pod of an image that nobody has asked about is refused.
-        with asking_for(cluster, shop, bad=_pod(new), good=_pod(known), users=1) as unknown:
+        with asking_for(cluster, shop, bad=pod_of(new), good=pod_of(known), users=1) as unknown:
             unknown.until_whole(stopped, within=20)
             refused = [each.message for each in unknown.attempts if each.outcome == DENIED]
         assert unknown.wrongly_denied == []
         registry.start()
         back = time.monotonic()
-        with asking_for(cluster, shop, bad=_pod(unsigned), good=_pod(new), users=1) as after:
+        with asking_for(cluster, shop, bad=pod_of(unsigned), good=pod_of(new), users=1) as after:
             seconds = after.until_whole(back, within=30)
     assert any("could not be verified" in each for each in refused)
     sees = f"known images run as before; of a new one: `{_told(refused)}`"
@@ -83,19 +71,21 @@ def test_the_registry_is_slow(
         known, unsigned, new = images
         for each in (known, new):
             registry.sign(each.replace(host, registry.host), KEY)
-        policy = _policy(tmp_path, host, registry.host)
+        policy = policy_for(tmp_path, host, registry.host)
         with gate_for(cluster, shop, tmp_path, policy, unsigned, known, timeout=3) as asked:
             proxy.stall()
             stalled = time.monotonic()
             asked.until_whole(stalled, within=10)
-            with asking_for(cluster, shop, bad=_pod(new), good=_pod(known), users=1) as unknown:
+            with asking_for(cluster, shop, bad=pod_of(new), good=pod_of(known), users=1) as unknown:
                 unknown.until_whole(stalled, within=20)
                 slow = [each for each in unknown.attempts if each.outcome == DENIED]
             # The answer comes before the API server gives up, so the user hears why.
             assert all(each.ended - each.began < 3 for each in slow)
             proxy.mend()
             back = time.monotonic()
-            with asking_for(cluster, shop, bad=_pod(unsigned), good=_pod(new), users=1) as after:
+            with asking_for(
+                cluster, shop, bad=pod_of(unsigned), good=pod_of(new), users=1
+            ) as after:
                 seconds = after.until_whole(back, within=30)
     told = _told([each.message for each in slow])
     sees = f"known images run as before; of a new one, before the API server's timeout: `{told}`"
@@ -112,22 +102,22 @@ def test_valkey_is_down(
     )
     for each in (known, new, next_one):
         registry.sign(each, KEY)
-    policy = _policy(tmp_path, registry.host)
+    policy = policy_for(tmp_path, registry.host)
     secret = tmp_path / "verdicts-secret"
     secret.write_text(secrets.token_hex(32))
-    store = _Valkey(tmp_path)
+    store = Valkey(tmp_path)
     try:
         options = ("--verdicts", store.url, "--verdicts-secret", str(secret))
         with gate_for(cluster, shop, tmp_path, policy, unsigned, known, *options) as asked:
             store.stop()
             stopped = time.monotonic()
             asked.until_whole(stopped, within=10)
-            with asking_for(cluster, shop, bad=_pod(unsigned), good=_pod(new)) as other:
+            with asking_for(cluster, shop, bad=pod_of(unsigned), good=pod_of(new)) as other:
                 other.until_whole(stopped, within=15)
                 assert other.failures() == []
             registry.stop()
-            never = _pod(known.replace("known", "never"))
-            with asking_for(cluster, shop, bad=never, good=_pod(known)) as both:
+            never = pod_of(known.replace("known", "never"))
+            with asking_for(cluster, shop, bad=never, good=pod_of(known)) as both:
                 both.until_whole(time.monotonic(), within=15)
                 assert both.wrongly_allowed == 0
             registry.start()
@@ -135,7 +125,7 @@ def test_valkey_is_down(
             back = time.monotonic()
             # A server that has failed is asked again after a second.
             time.sleep(1.2)
-            with asking_for(cluster, shop, bad=_pod(unsigned), good=_pod(next_one)) as after:
+            with asking_for(cluster, shop, bad=pod_of(unsigned), good=pod_of(next_one)) as after:
                 seconds = after.until_whole(back, within=30)
                 until(lambda: store.keys() > 0, 30)
     finally:
@@ -158,74 +148,11 @@ def gate_for(
     """Run a gate that asks for signatures, and users who try an unsigned and a signed image."""
     fixed = ("--inventory", "none", "--policy", str(policy))
     with (
-        gate(cluster, shop, folder, *fixed, *options, bad=_pod(unsigned), timeoutSeconds=timeout),
-        asking_for(cluster, shop, bad=_pod(unsigned), good=_pod(signed)) as asked,
+        gate(cluster, shop, folder, *fixed, *options, bad=pod_of(unsigned), timeoutSeconds=timeout),
+        asking_for(cluster, shop, bad=pod_of(unsigned), good=pod_of(signed)) as asked,
     ):
         asked.until_whole(time.monotonic(), within=20)
         yield asked
-
-
-class _Valkey:
-    """Valkey, or Redis, on a port of its own; it forgets everything when it ends."""
-
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which("valkey-server") or shutil.which("redis-server")
-        if program is None:
-            pytest.skip("neither valkey-server nor redis-server is installed")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self.url = f"valkey://127.0.0.1:{self._port}/0"
-        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
-        self._command = [program, *options, "--dir", str(folder)]
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        until(self._listens, 15)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def keys(self) -> int:
-        with socket.create_connection(("127.0.0.1", self._port), 2) as connection:
-            connection.sendall(b"DBSIZE\r\n")
-            return int(connection.recv(100).strip().lstrip(b":"))
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._port), 0.2).close()
-        except OSError:
-            return False
-        return True
-
-
-def _policy(folder: Path, *hosts: str) -> Path:
-    (folder / "release.pub").write_text(KEY.public)
-    entry = {
-        "name": "shop",
-        "match": [f"{hosts[0]}/shop/**"],
-        "authorities": {"key": {"file": "release.pub"}, "transparencyLog": "ignored"},
-    }
-    spec = {
-        "profile": "pss-baseline",
-        "rules": {"no-latest-tag": {"enabled": False}, "image-signature": {"enabled": True}},
-        "images": [entry],
-        "imageSettings": {"plainHTTP": list(hosts)},
-    }
-    policy = {"apiVersion": "tidewaiter.dev/v1", "kind": "Policy", "spec": spec}
-    path = folder / "policy.yaml"
-    path.write_text(json.dumps({**policy, "metadata": {"name": "shop"}}))
-    return path
-
-
-def _pod(image: str) -> dict[str, Any]:
-    containers = [{"name": "app", "image": image}]
-    return {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": containers}}
 
 
 def _told(messages: list[str]) -> str:

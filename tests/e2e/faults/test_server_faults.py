@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
 import resource
 import secrets
-import shutil
 import signal
-import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.api_server import Cluster
-    from tests.webhook.running import Webhook
 
 ROOT = Path(__file__).parents[3]
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -55,51 +51,6 @@ def test_the_only_replica_is_killed(
         seconds = asked.until_whole(began, within=30)
     assert not verify([str(tmp_path / "audit.log")]).breaks
     note(f"`{_without_ports(sees)}`", asked, seconds, within=30)
-
-
-def test_one_of_two_versions_replaces_the_other(
-    cluster: Cluster, shop: str, tmp_path: Path, note: Callable[..., None]
-) -> None:
-    """Replicas of an older version are replaced by this one, one by one, under load.
-
-    The older ones end by SIGTERM; the new ones take over the Lease of the background audit.
-    """
-    older = _older_version(tmp_path / "older")
-    authority = cluster.server.authority
-    usual = ["--inventory", "cluster", "--kubeconfig", str(cluster.server.kubeconfig)]
-    usual += ["--background-audit", "2s"]
-    with ExitStack() as stack:
-
-        def start(name: str, path: str = "") -> Webhook:
-            folder = tmp_path / name
-            folder.mkdir()
-            options = (*usual, "--drain-grace", "2s")
-            server = running(folder, *options, authority=authority, PYTHONPATH=path)
-            made = stack.enter_context(server)
-            until(lambda: made.request("GET", "/readyz").status == 200, 60)
-            return made
-
-        old = [start(f"old-{number}", older) for number in (1, 2)]
-        balancer = stack.enter_context(Proxy(*(each.port for each in old)).running())
-        stack.enter_context(registered(cluster, shop, balancer.port))
-        asked = stack.enter_context(asking_for(cluster, shop, users=4))
-        asked.until_whole(time.monotonic(), within=10)
-        new = []
-        for number, each in enumerate(old):
-            new.append(start(f"new-{number}"))
-            balancer.targets.append(new[-1].port)
-            each.signal(signal.SIGTERM)
-            # As the endpoints of a Service, which follow readiness a moment later.
-            time.sleep(0.3)
-            balancer.targets.remove(each.port)
-            assert each.process.wait(30) == 0
-        began = time.monotonic()
-        seconds = asked.until_whole(began, within=10)
-        audits = "tidewaiter_background_audits_total"
-        until(lambda: any(each.metric(audits, result="complete") for each in new), 60)
-        asked.stop()
-    assert asked.failures() == []
-    note("nothing: no request fails", asked, seconds, within=10)
 
 
 def test_the_certificate_expires(
@@ -285,29 +236,6 @@ def test_a_policy_that_denies_everything(
             after.until_whole(time.monotonic(), within=20)
     said = re.sub(r"shop-[0-9a-f]+/a-[0-9a-f]+", "shop/NAME", _on_one_line(told))
     note(f"`{said}`", asked, seconds, within=10)
-
-
-def _older_version(folder: Path) -> str:
-    """Return the PYTHONPATH of this project as it was some commits ago."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    git = ["git", "-C", str(ROOT)]
-    found = subprocess.run(
-        [*git, "rev-parse", "--verify", "--quiet", "HEAD~30"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode:
-        pytest.skip("an older version needs a checkout with 30 commits of history")
-    folder.mkdir()
-    archive = subprocess.run(
-        [*git, "archive", found.stdout.strip(), "rules", "cli", "webhook"],
-        capture_output=True,
-        check=True,
-    )
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
-    return os.pathsep.join(str(folder / part) for part in ("rules", "cli", "webhook"))
 
 
 def _without_ports(message: str) -> str:
