@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.streams import cannot_write, drop, open_streams, say
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -41,25 +43,33 @@ _EXIT_INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (findings) or 2 (not done whole)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    open_streams()
     try:
         code = _run(words)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        print("tidewaiter: interrupted", file=sys.stderr)
+        say("tidewaiter: interrupted")
         return _EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has gone; what is still buffered must not raise at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)  # its reader has gone
         return EXIT_INCOMPLETE
+    except SystemExit:  # argparse's, once it has printed
+        try:
+            sys.stdout.flush()
+        except OSError:
+            drop(sys.stdout)
+        raise
     except Exception as error:
+        if cannot_write(error):
+            say(f"tidewaiter: standard output cannot be written: {error.args[1]}")
+            drop(sys.stdout)
+            return EXIT_INCOMPLETE
         if os.environ.get("TIDEWAITER_TRACEBACK"):
             raise
-        what = f"{type(error).__name__}: {error}"
-        print(
-            f"tidewaiter: internal error: {what}\nThis is a defect; please report it with the output "
-            "of the same command under TIDEWAITER_TRACEBACK=1.",
-            file=sys.stderr,
+        say(
+            f"tidewaiter: internal error: {type(error).__name__}: {error}\n"
+            "This is a defect; please report it with the output of the same command under TIDEWAITER_TRACEBACK=1."
         )
         return EXIT_INCOMPLETE
 
@@ -82,7 +92,7 @@ def _run(words: list[str]) -> int:
     try:
         code: int = namespace.run(namespace)
     except TidewaiterError as error:
-        print(f"tidewaiter: {error}", file=sys.stderr)
+        say(f"tidewaiter: {error}")
         return EXIT_INCOMPLETE
     return code
 
