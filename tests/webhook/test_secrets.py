@@ -198,3 +198,34 @@ def _strings(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
             yield from _strings(inner, (*path, index))
     else:
         yield path
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("/spec/containers/0/command", f"run --password={SECRET}"),
+        ("/spec/containers/0/livenessProbe/httpGet/httpHeaders", f"Authorization: {SECRET}"),
+        ("/spec/volumes/0/hostPath/path", f"https://bob:{SECRET}@files.example/"),
+        ("/spec/containers/0/securityContext/seccompProfile/type", f"token={SECRET}"),
+        ("/metadata/annotations/nginx.ingress.kubernetes.io~1server-snippet", f"set $a {SECRET};"),
+        ("/spec/source/repoURL", f"https://bob:{SECRET}@git.example/shop.git"),
+    ],
+)
+def test_a_credential_in_a_field_that_is_quoted_is_masked(
+    listening: Webhook, path: str, value: str
+) -> None:
+    found = 0
+    for original in OBJECTS:
+        changed = copy.deepcopy(original)
+        changed["metadata"] = {"name": "web", "namespace": "shop", "annotations": {}}
+        *steps, last = (step.replace("~1", "/") for step in path.split("/")[1:])
+        place: Any = changed
+        for step in steps:
+            place = place[int(step)] if isinstance(place, list) else place.get(step, {})
+        if steps and place is not None and (last in place or steps[-1] == "annotations"):
+            place[last] = value
+            found += 1
+            response = listening.review(changed)
+            assert response.get("warnings") or response.get("status")
+            assert SECRET not in str(response)
+    assert found

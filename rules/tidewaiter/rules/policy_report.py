@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.finding import EXEMPTED, UNKNOWN, VIOLATION
 from tidewaiter.rules.manifest.api_resource import CLUSTER_SCOPED
+from tidewaiter.rules.manifest.credential import masked
 from tidewaiter.rules.manifest.resource import kind_id
 from tidewaiter.rules.record import record
 
@@ -135,7 +136,7 @@ def result(
         "severity": SEVERITY_NAMES[severity],
         "result": outcome(status, severity),
         "scored": status == VIOLATION and severity == "error",
-        "message": short(message),
+        "message": short(masked(message)),
         "properties": {key: short(value) for key, value in properties.items() if value},
     }
 

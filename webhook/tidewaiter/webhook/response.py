@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules.catalogue import entries
 from tidewaiter.rules.finding import SEVERITIES, UNKNOWN
+from tidewaiter.rules.manifest.credential import masked
 from tidewaiter.rules.rule import SECTIONS
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def causes(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [
         {
             "reason": finding.rule,
-            "message": _cut(cleaned(finding.message), _LONGEST_ENTRY),
+            "message": _cut(cleaned(masked(finding.message)), _LONGEST_ENTRY),
             "field": field_of(finding.pointer),
         }
         for finding in findings[:_MOST_CAUSES]
@@ -179,7 +180,7 @@ def _entry(group: Sequence[Finding], *, remedy: bool) -> str:
     first = group[0]
     places = [_place(each) for each in group[:_MOST_PLACES]]
     more = f" and {len(group) - _MOST_PLACES} more" if len(group) > _MOST_PLACES else ""
-    entry = f"- {first.rule}: {cleaned(first.message)} (at {', '.join(places)}{more})"
+    entry = f"- {first.rule}: {cleaned(masked(first.message))} (at {', '.join(places)}{more})"
     if remedy and (line := _remedy(first)):
         entry += f". {line}"
     return _cut(entry, _LONGEST_ENTRY)
@@ -190,7 +191,7 @@ def _warning(group: Sequence[Finding]) -> str:
     more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
     start = f"{first.rule}{more}: "
     place = f" at {first.pointer}" if first.pointer else ""
-    text = cleaned(first.message)
+    text = cleaned(masked(first.message))
     return start + _cut(text, max(LONGEST_WARNING - len(start) - len(place), 40)) + place
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from re import Pattern
+    from re import Match, Pattern
 
 _PRIVATE_KEY = (
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\\[nr]|\s){0,8}"
@@ -57,6 +57,14 @@ _FORMS = (
 _ENCODED_PEM = "LS0tLS1CRUdJTi"
 """`-----BEGIN` in base64, up to the last character that what follows cannot change."""
 _URL = r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"]{0,200}:([^\s@/'\"]{1,500})@(?!sha\d{3}:)"
+
+_ASSIGNED = r"([A-Za-z][\w.-]{0,100})[\"']?\s{0,3}[=:]\s{0,3}[\"']?([^\s&;,\"'()]{3,500})"
+_AUTHORIZATION = (
+    r"(?i)(authorization[\"']?\s{0,3}[=:]?\s{0,3}[\"']?(?:basic|bearer|token)\s{1,3})[^\s\"']{4,}"
+)
+_NAMED = ("pass", "pwd", "secret", "token", "credential", "key", "auth", "bearer")
+"""A text that has none of these in it assigns no credential."""
+MASK = "***"
 
 _PASSWORDS = ("password", "passwd", "passphrase")
 """A name's word may have others before these without a gap: PGPASSWORD."""
@@ -139,6 +147,34 @@ def credential_form(text: str) -> str | None:
             if not is_placeholder(match[1]):
                 return "a password in a URL"
     return None
+
+
+def masked(text: str) -> str:
+    """Return a text with MASK for each credential that it holds: by its form, in a URL, or after a name that says so."""
+    for hint, _, pattern in _FORMS:
+        if hint in text:
+            text = expression(pattern).sub(MASK, text)
+    if _ENCODED_PEM in text:
+        text = expression(_ENCODED_PEM + r"[A-Za-z0-9+/=]*").sub(MASK, text)
+    if "://" in text and "@" in text:
+        text = expression(_URL).sub(_without_password, text)
+    lowered = text.lower()
+    if "authorization" in lowered:
+        text = expression(_AUTHORIZATION).sub(rf"\1{MASK}", text)
+    if ("=" in text or ":" in text) and any(word in lowered for word in _NAMED):
+        text = expression(_ASSIGNED).sub(_without_assigned, text)
+    return text
+
+
+def _without_password(found: Match[str]) -> str:
+    whole, password = found[0], found[1]
+    return whole if is_placeholder(password) else f"{whole[: -len(password) - 1]}{MASK}@"
+
+
+def _without_assigned(found: Match[str]) -> str:
+    whole, name, value = found[0], found[1], found[2]
+    is_one = is_literal_credential(name, value, in_variable=True)
+    return f"{whole[: -len(value)]}{MASK}" if is_one else whole
 
 
 def is_literal_credential(name: str, value: str, *, in_variable: bool = False) -> bool:

@@ -43,9 +43,18 @@ def dig(value: object, *path: str) -> Any:
     return value
 
 
+_LEAST_MASKED = 8
+_LONGEST_MASKED = 1000
+"""Beyond that a text is cut before it is looked through, and of what is left little is quoted."""
+
+
 def quoted(value: object) -> str:
-    """Return a value as a message quotes it: `true`, `8080`, `'web'`, "a list"."""
+    """Return a value as a message quotes it: `true`, `8080`, `'web'`, "a list"; what is a credential is masked."""
     if isinstance(value, str):
+        if len(value) >= _LEAST_MASKED:
+            from tidewaiter.rules.manifest.credential import masked
+
+            value = masked(value[:_LONGEST_MASKED])
         return repr(value if len(value) <= 60 else f"{value[:59]}…")
     if isinstance(value, bool) or value is None:
         return "null" if value is None else str(value).lower()

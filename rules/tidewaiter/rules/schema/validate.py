@@ -227,6 +227,10 @@ def _wrong_type(value: Any, type_code: str, pointer: str) -> Mistake:
     )
 
 
+_OF_TEXTS = ("/env/", "/args", "/command", "/httpHeaders")
+"""Parts of a pointer to texts of all kinds."""
+
+
 def shown(value: Any, pointer: str) -> str:
     """Return a value as a message quotes it; one that may be secret is only named by its type."""
     if _may_be_secret(pointer) and not isinstance(value, dict | list):
@@ -237,7 +241,13 @@ def shown(value: Any, pointer: str) -> str:
 
 
 def _may_be_secret(pointer: str) -> bool:
-    return pointer.startswith(("/data/", "/stringData/")) or "/env/" in pointer
+    from tidewaiter.rules.manifest.credential import kind_of_name
+
+    return (
+        pointer.startswith(("/data/", "/stringData/"))
+        or any(part in pointer for part in _OF_TEXTS)
+        or bool(kind_of_name(pointer.rpartition("/")[2]))
+    )
 
 
 def _as_written(value: bool | float) -> str:

@@ -44,6 +44,9 @@ RULE = Rule(
 )
 
 
+_MOST_NAMES = 3
+
+
 @RULE.check
 def check(resource: Resource, context: Context) -> Iterator[Violation]:
     """Yield one violation for each snippet annotation with a value."""
@@ -52,9 +55,18 @@ def check(resource: Resource, context: Context) -> Iterator[Violation]:
         if not key.endswith(("-snippet", "-snippets")) or "/" not in key:
             continue
         if isinstance(value, str) and value.strip():
-            first = value.strip().splitlines()[0]
-            shown = first if len(first) <= 40 else f"{first[:40]}…"
             yield Violation(
                 f"/metadata/annotations/{escape(key)}",
-                f"annotation {key} puts its own text into the controller's configuration ({shown})",
+                f"annotation {key} puts its own text into the controller's configuration "
+                f"({_directives(value)})",
             )
+
+
+def _directives(snippet: str) -> str:
+    """Name what a snippet sets, without what it sets it to, which may be a credential."""
+    words = [line.split()[0].rstrip(";{") for line in snippet.splitlines() if line.strip()]
+    names = dict.fromkeys(
+        word[:40] for word in words if word.isascii() and word.replace("_", "").isalpha()
+    )
+    shown = ", ".join(list(names)[:_MOST_NAMES]) or "no directive"
+    return f"{shown}, …" if len(names) > _MOST_NAMES else shown

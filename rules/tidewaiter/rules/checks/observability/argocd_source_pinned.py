@@ -21,6 +21,7 @@ from tidewaiter.rules.manifest.argocd import (
     pinning,
     sources_of,
 )
+from tidewaiter.rules.manifest.credential import masked
 from tidewaiter.rules.manifest.fields import quoted, text
 from tidewaiter.rules.rule import Parameter, Rule
 
@@ -88,7 +89,7 @@ def _of_source(
         revision = ""
     if not isinstance(revision, str) or revision in context.parameters["revisions"]:
         return
-    where = text(source.get("repoURL")) or "the source"
+    where = masked(text(source.get("repoURL"))) or "the source"
     if is_templated(revision):
         message = f"{quoted(revision)} of {where} is filled in later"
         yield Violation(
