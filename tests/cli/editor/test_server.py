@@ -453,6 +453,111 @@ def test_findings_in_a_chart_lead_to_the_value_that_they_come_from(tmp_path: Pat
     run(session())
 
 
+OVERLAID = {
+    "base/kustomization.yaml": "resources: [pod.yaml]\n",
+    "base/pod.yaml": POD,
+    "prod/kustomization.yaml": (
+        "resources: [../base]\nimages: [{name: registry.example.com/api, digest: 'sha256:"
+        + "0" * 64
+        + "'}]\npatches: [{path: patch.yaml}]\n"
+    ),
+    "prod/patch.yaml": (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: api, namespace: shop}\nspec:\n  containers:\n"
+        "    - name: api\n      imagePullPolicy: Never\n    - name: more\n      image: other:latest\n"
+    ),
+}
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_a_resource_of_a_kustomization_is_judged_as_it_is_applied(tmp_path: Path) -> None:
+    async def session() -> None:
+        put(tmp_path, OVERLAID)
+        async with editor(tmp_path) as one:
+            name = "base/pod.yaml"
+            uri = one.uri(name)
+            await one.open(name)
+            await one.until(lambda: bool(one.diagnostics[uri].diagnostics))
+            found = by_rule(list(one.diagnostics[uri].diagnostics))
+            assert "image-digest" not in found  # the overlay sets it
+            assert "run-as-non-root" in found
+            # What is made good there stays so while the document changes, and what is new is said.
+            typed = POD.replace("true", "true\n        privileged: true")
+            found = by_rule(await one.change(name, typed))
+            assert "image-digest" not in found
+            assert "no-privileged" in found
+            assert await one.actions(name, found["run-as-non-root"].range)
+
+    run(session())
+
+
+def test_patches_and_values_are_no_manifests(tmp_path: Path) -> None:
+    chart = {
+        "chart/Chart.yaml": "apiVersion: v2\nname: api\nversion: 1.0.0\n",
+        "chart/values.yaml": "apiVersion: v1\nkind: Pod\nspec: {hostNetwork: true}\n",
+        "chart/templates/pod.yaml": POD,
+    }
+
+    async def session() -> None:
+        put(tmp_path, {**OVERLAID, **chart})
+        async with editor(tmp_path) as one:
+            patch, values, template = (
+                "prod/patch.yaml",
+                "chart/values.yaml",
+                "chart/templates/pod.yaml",
+            )
+            for name in (patch, values, template):
+                await one.open(name)
+            await one.until(lambda: bool(one.diagnostics[one.uri(template)].diagnostics))
+            found = list(one.diagnostics[one.uri(template)].diagnostics)
+            assert len(found) == len({(each.code, str(each.range)) for each in found})
+            found = list(one.diagnostics[one.uri(patch)].diagnostics)
+            assert {each.range.start.line for each in found if each.code == "no-latest-tag"} == {8}
+            assert "run-as-non-root" not in {
+                each.code for each in found if each.range.start.line < 7
+            }
+            assert not one.diagnostics[one.uri(values)].diagnostics
+
+    run(session())
+
+
+def test_a_template_that_cannot_be_rendered_is_shown_where_it_breaks(tmp_path: Path) -> None:
+    chart = {
+        "chart/Chart.yaml": "apiVersion: v2\nname: api\nversion: 1.0.0\n",
+        "chart/templates/pod.yaml": 'a: 1\nb: {{ required "name it" .Values.b }}\n',
+    }
+
+    async def session() -> None:
+        put(tmp_path, chart)
+        async with editor(tmp_path) as one:
+            name = "chart/templates/pod.yaml"
+            await one.open(name)
+            await one.until(lambda: bool(one.diagnostics[one.uri(name)].diagnostics))
+            (found,) = one.diagnostics[one.uri(name)].diagnostics
+            assert "name it" in found.message
+            assert found.range.start.line == 1
+
+    run(session())
+
+
+def test_a_kustomization_that_cannot_be_built_leaves_its_resources_as_they_stand(
+    tmp_path: Path,
+) -> None:
+    async def session() -> None:
+        put(tmp_path, {**OVERLAID, "prod/patch.yaml": "kind: Pod\n"})
+        async with editor(tmp_path) as one:
+            name = "base/pod.yaml"
+            await one.open(name)
+            await one.until(lambda: bool(one.diagnostics[one.uri(name)].diagnostics))
+            assert "image-digest" in by_rule(list(one.diagnostics[one.uri(name)].diagnostics))
+
+    run(session())
+
+
 def test_a_document_with_very_many_findings_shows_the_gravest(tmp_path: Path) -> None:
     async def session() -> None:
         async with editor(tmp_path) as one:

@@ -46,11 +46,62 @@ class Options:
 
 @record
 class Judged:
-    """What was found, by path; `notes` are sentences on what could not be looked at."""
+    """What was found, by path; `notes` are sentences on what could not be looked at.
+
+    `parts` are what the documents are of something that is built: `RESOURCE`, `OTHER` or nothing. `builds` says that
+    the folder has charts or kustomizations.
+    """
 
     findings: dict[str, list[LintFinding]]
     errors: dict[str, list[LintError]]
     notes: tuple[str, ...]
+    parts: dict[str, str]
+    builds: bool
+
+
+@record
+class Built:
+    """What is found in the charts and kustomizations of a folder as they are saved, and what went wrong.
+
+    `files` are those that something was built of.
+    """
+
+    findings: list[LintFinding]
+    errors: list[LintError]
+    files: list[str]
+
+
+RESOURCE, OTHER = "resource", "other"
+
+
+class Parts:
+    """Which files a folder's charts and kustomizations are built of."""
+
+    def __init__(self, found: Found) -> None:
+        """Read the kustomizations among what was found."""
+        self._charts = tuple("" if each == "." else f"{each}/" for each in found.charts)
+        self._resources: set[str] = set()
+        self._others: set[str] = set()
+        for folder, file in found.kustomizations:
+            from tidewaiter.rules.rendering.kustomization import read_kustomization
+
+            read = read_kustomization("" if folder == "." else folder, file)
+            self._resources.update(read.resources)
+            self._others.update({read.file, *read.files} - {*read.resources})
+
+    @property
+    def is_empty(self) -> bool:
+        """True where there are neither."""
+        return not self._charts and not self._others
+
+    def of(self, path: str) -> str:
+        """Return `RESOURCE` of a manifest that a kustomization includes, `OTHER` of what is none by itself, else "".
+
+        All that a chart has is none by itself.
+        """
+        if path.startswith(self._charts) or path in self._others - self._resources:
+            return OTHER
+        return RESOURCE if path in self._resources else ""
 
 
 class Folder:
@@ -64,6 +115,7 @@ class Folder:
         self._files: list[str] | None = None
         self._notes: list[str] = []
         self._untouchable = Untouchable(Found((), ()))
+        self._parts = Parts(Found((), ()))
         self._is_whole = walks
         self._rows: dict[str, tuple[object, list[PlainResource], bool]] = {}
         self._policy: tuple[object, Policy, list[LintError]] | None = None
@@ -73,9 +125,11 @@ class Folder:
         """Look anew for what files there are."""
         self._files = None
 
-    def judge_templates(self, today: str) -> tuple[list[LintFinding], list[LintError]]:
-        """Render what is saved of the folder's charts; return what is found in templates, and what went wrong."""
-        from tidewaiter.cli.run.lint import Job, lint
+    def judge_built(self, today: str) -> Built:
+        """Build what is saved of the folder's charts and kustomizations, and judge that."""
+        from tidewaiter.cli.run.fresh import judge_files
+        from tidewaiter.cli.run.lint import Job, is_set
+        from tidewaiter.cli.run.rendering import render
 
         self._current_policy()
         job = Job(
@@ -88,13 +142,22 @@ class Folder:
             today=today,
             use_cache=False,
         )
-        result = lint(job)
-        findings = [
-            each
-            for each in result.findings
-            if each.status == "violation" and is_template(each.file)
-        ]
-        return findings, list(result.errors)
+        found = discover(job.paths)
+        rendered = render(job, found)
+        complete = is_set(job.paths, rendered.files, ())
+        result = judge_files(
+            job,
+            rendered.files,
+            [0] * len(rendered.files),
+            {},
+            rendered.errors,
+            complete,
+            None,
+            rendered=rendered,
+        )
+        findings = [each for each in result.findings if each.status == "violation"]
+        built = [file.file for each in rendered.renderings for file in each.files]
+        return Built(findings, list(result.errors), built)
 
     def is_untouchable(self, path: str) -> bool:
         """Tell whether a file is a patch or a template, which no fix is for."""
@@ -106,8 +169,13 @@ class Folder:
         errors: dict[str, list[LintError]] = {path: [] for path in paths}
         for error in policy_errors:
             errors.setdefault(error.file, []).append(error)
+        if self._files is None:
+            self._find_files()
+        parts = {path: self._parts.of(path) for path in paths}
         manifests = []
         for path in paths:
+            if parts[path] == OTHER:
+                continue
             if os.path.basename(path) != POLICY_FILE:
                 manifests.append(path)
             elif path not in errors or not errors[path]:
@@ -135,12 +203,10 @@ class Folder:
                 notes.append(more)
                 del found[MOST_FINDINGS:]
             found.sort(key=lambda each: (each.line, each.column, each.rule, each.message))
-        return Judged(findings, errors, tuple(notes))
+        return Judged(findings, errors, tuple(notes), parts, not self._parts.is_empty)
 
     def _others(self, policy: Policy) -> tuple[list[PlainResource], bool]:
         """Return the objects of the folder's other files, and whether these are all there are."""
-        if self._files is None:
-            self._find_files()
         rows: list[PlainResource] = []
         is_whole, size = self._is_whole, 0
         for path in self._files or ():
@@ -169,7 +235,10 @@ class Folder:
             return
         found = discover(["."])
         self._untouchable = Untouchable(found)
-        files = [file.path for file in found.files]
+        self._parts = Parts(found)
+        files = [file.path for file in found.files if self._parts.of(file.path) != OTHER]
+        # What charts and kustomizations add is not known here: `judge_built` tells what is missing.
+        self._is_whole = self._parts.is_empty
         if len(files) > MOST_FILES:
             self._notes.append(
                 f"the folder has {len(files)} manifests; rules about other objects look at {MOST_FILES}"
@@ -215,11 +284,6 @@ class Folder:
 
     def _policy_mistakes(self, path: str) -> list[LintError]:
         return _read_policy(self.texts.get(path, b""), path)[1]
-
-
-def is_template(path: str) -> bool:
-    """Tell whether a file stands where a chart has its templates."""
-    return "templates" in path.split(os.sep)[:-1]
 
 
 def _read(path: str, policy: Policy) -> tuple[list[PlainResource], bool]:

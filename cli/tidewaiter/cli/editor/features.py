@@ -197,7 +197,7 @@ async def _actions(server: Server, params: types.CodeActionParams) -> list[types
             new = await root.silenced(document, finding.rule, finding.line)
             title = f"Ignore {finding.rule} here"
             add(title, types.CodeActionKind.QuickFix, new, [finding], best=False)
-    safe = [each for each in document.findings if each.fix is not None and each.fix[0]]
+    safe = [each for each in document.shown if each.fix is not None and each.fix[0]]
     if safe and _is_wanted(FIX_ALL, only):
         new = await root.fixed(document, [])
         add("Make all safe fixes of tidewaiter", FIX_ALL, new, (), best=False)

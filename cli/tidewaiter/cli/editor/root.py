@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidewaiter.cli.editor.analysis import is_template
+from tidewaiter.cli.editor.analysis import OTHER, RESOURCE
 from tidewaiter.cli.editor.channel import Channel, WorkerLostError
-from tidewaiter.cli.editor.worker import FIX, JUDGE, SILENCE, TEMPLATES
+from tidewaiter.cli.editor.worker import BUILD, FIX, JUDGE, SILENCE
 from tidewaiter.cli.result import LintError, LintFinding
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ _FIRST, _LATER, _RENDERING = 60.0, 20.0, 120.0
 class Document:
     """An open document: `number` counts its changes, `judged` is that of the change whose findings these are.
 
-    `rendered` are the findings in a chart's template as it is saved, and the number of the change that this was.
+    `part` says what it is of a chart or kustomization, "" where it is of none. What is built of it as it is saved
+    has the findings and errors of `built`, at the change of its number.
     """
 
     uri: str
@@ -40,13 +41,58 @@ class Document:
     judged: int = 0
     findings: list[LintFinding] = field(default_factory=list)
     errors: list[LintError] = field(default_factory=list)
-    rendered: tuple[int, list[LintFinding]] = (0, [])
+    part: str = ""
+    built: Built | None = None
+    relieved: frozenset[tuple[str, ...]] = frozenset()
 
     @property
     def shown(self) -> list[LintFinding]:
-        """All findings that stand where they were found."""
-        number, rendered = self.rendered
-        return [*self.findings, *rendered] if number == self.number else self.findings
+        """The findings that count: of a part of something, those of what is built of it."""
+        if self.built is None:
+            return [] if self.part else self.findings  # soon to be known
+        built = self.built.findings if self.built.number == self.number else []
+        if self.part == OTHER:
+            return built
+        own = [each for each in self.findings if _subject(each) not in self.relieved]
+        places = {_place(each) for each in own}
+        return [*own, *(each for each in built if _place(each) not in places)]
+
+    @property
+    def problems(self) -> list[LintError]:
+        """What could not be read or built."""
+        if self.part and self.built is not None and self.built.number == self.number:
+            return [*self.errors, *self.built.errors]
+        return self.errors
+
+    def compare(self) -> None:
+        """Learn from the saved document what is made good where it is built: that stays so while it changes."""
+        built = self.built
+        if self.part != RESOURCE or built is None:
+            return
+        if not built.is_built:
+            self.relieved = frozenset()
+        elif built.number == self.number == self.judged:
+            places = {_place(each) for each in built.findings}
+            kept = {_subject(each) for each in self.findings if _place(each) in places}
+            self.relieved = frozenset(map(_subject, self.findings)) - kept
+
+
+@dataclass(frozen=True)
+class Built:
+    """What is found in a document as it was at a change, where it is built into something; nothing unless `is_built`."""
+
+    number: int
+    findings: list[LintFinding]
+    errors: list[LintError]
+    is_built: bool
+
+
+def _subject(finding: LintFinding) -> tuple[str, ...]:
+    return finding.rule, finding.kind, finding.name, finding.container or ""
+
+
+def _place(finding: LintFinding) -> tuple[str, int, str]:
+    return finding.rule, finding.line, finding.container or ""
 
 
 class Root:
@@ -75,6 +121,7 @@ class Root:
         self._renderer = Channel(folder, options, walks=walks, texts=dict, renders=True)
         self._rendering: asyncio.Task[None] | None = None
         self._is_unrendered = False
+        self._is_outdated = False
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -88,8 +135,7 @@ class Root:
         if document is None:
             self.documents[uri] = Document(uri, path, version, text, self._changes)
             self.want(0.0)
-            if is_template(path):
-                self._want_rendering()
+            self._is_outdated = True
         elif document.text != text:
             document.text, document.version, document.number = text, version, self._changes
             self.want(_PAUSE)
@@ -110,8 +156,7 @@ class Root:
             self._first_change = now
         self._due = min(now + pause, self._first_change + _LONGEST_PAUSE)
         self._is_stale = self._is_stale or is_stale
-        if is_stale and any(is_template(each.path) for each in self.documents.values()):
-            self._want_rendering()
+        self._is_outdated = self._is_outdated or is_stale
         self._idle.clear()
         self._wanted.set()
 
@@ -190,7 +235,7 @@ class Root:
             self._fail(numbers, str(lost))
             return
         self._limit = _LATER
-        _, findings, errors, notes = answer
+        _, findings, errors, notes, parts, builds = answer
         for note in notes:
             self._tell(note)
         own = {document.path for document in self.documents.values()}
@@ -199,7 +244,13 @@ class Root:
                 continue
             document.findings = [LintFinding(*row) for row in findings.get(document.path, ())]
             document.errors = [LintError(*row) for row in errors.get(document.path, ())]
+            document.part = parts.get(document.path, "")
             document.judged = document.number
+            document.compare()
+        if self._is_outdated:
+            self._is_outdated = False
+            if builds:
+                self._want_rendering()
         self.elsewhere = {
             path: [LintError(*row) for row in rows]
             for path, rows in errors.items()
@@ -213,21 +264,30 @@ class Root:
             self._rendering = asyncio.ensure_future(self._render())
 
     async def _render(self) -> None:
-        """Have the charts rendered as they are saved, until nothing has changed meanwhile."""
+        """Have charts and kustomizations built as they are saved, until nothing has changed meanwhile."""
         while self._is_unrendered:
             self._is_unrendered = False
             try:
-                answer = await self._renderer.ask(TEMPLATES, seconds=_RENDERING)
+                answer = await self._renderer.ask(BUILD, seconds=_RENDERING)
             except WorkerLostError as lost:
-                self._note(f"{self.folder}: charts were not rendered: {lost}")
-                return
+                self._note(f"{self.folder}: charts and kustomizations were not built: {lost}")
+                answer = ("built", (), (), ())
             findings = [LintFinding(*row) for row in answer[1]]
-            for row in answer[2]:
-                self._tell(f"{row[0]}: {row[3]}")
+            errors = [LintError(*row) for row in answer[2]]
+            files = set(answer[3])
+            for error in errors:
+                self._tell(f"{error.file}: {error.message}")
             for document in self.documents.values():
-                if is_template(document.path) and document.text == self._saved(document):
-                    mine = [each for each in findings if each.file == document.path]
-                    document.rendered = document.number, mine
+                if document.text == self._saved(document):
+                    document.built = Built(
+                        document.number,
+                        [each for each in findings if each.file == document.path],
+                        [each for each in errors if each.file == document.path],
+                        document.path in files,
+                    )
+                elif document.built is None:
+                    document.built = Built(0, [], [], is_built=False)
+                document.compare()
             self._publish(self)
 
     def _saved(self, document: Document) -> str | None:

@@ -150,7 +150,7 @@ class Server(LanguageServer):
 
     def _diagnostics(self, root: Root, document: Document) -> list[types.Diagnostic]:
         places = self.places(document.text)
-        found = [_of_error(each, places) for each in document.errors]
+        found = [_of_error(each, places) for each in document.problems]
         for finding in document.shown:
             found.append(self.diagnostic(root, finding, places))
         return found

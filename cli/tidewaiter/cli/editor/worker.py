@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HEAD = 8
 """Bytes that give a message's length."""
-JUDGE, TEMPLATES, FIX, SILENCE = "judge", "templates", "fix", "silence"
+JUDGE, BUILD, FIX, SILENCE = "judge", "build", "fix", "silence"
 
 _MEMORY = 2 * 1024**3
 
@@ -72,13 +72,14 @@ def _answer(folder: Folder, request: tuple[Any, ...]) -> tuple[Any, ...]:
         errors = {
             path: [fields_of(each) for each in found] for path, found in judged.errors.items()
         }
-        return "judged", findings, errors, judged.notes
-    if kind == TEMPLATES:
-        rendered, problems = folder.judge_templates(today())
+        return "judged", findings, errors, judged.notes, judged.parts, judged.builds
+    if kind == BUILD:
+        built = folder.judge_built(today())
         return (
-            "rendered",
-            [fields_of(each) for each in rendered],
-            [fields_of(one) for one in problems],
+            "built",
+            [fields_of(each) for each in built.findings],
+            [fields_of(one) for one in built.errors],
+            built.files,
         )
     path, *rest = rest
     before = folder.texts.get(path, b"")
