@@ -132,6 +132,10 @@ def test_an_authority_of_sigstore_is_ours(
         {"keyless": {"ca-cert": {"data": "x"}, "identities": [{"issuer": "a", "subject": "b"}]}},
         {"key": {"data": KEY}, "rfc3161timestamp": {"trustRootRef": "tsa"}},
         {"static": {"action": "unheard-of"}},
+        {"key": {"data": KEY}, "static": {"action": "pass"}},
+        {"key": {"data": KEY, "secretRef": {"name": "release"}}},
+        {"key": {"data": KEY, "unheard-of": {}}},
+        {"keyless": {"identities": [{"issuer": "a", "subject": "b"}], "unheard-of": 1}},
         {},
     ],
 )
@@ -188,6 +192,13 @@ def test_a_policy_over_all_authorities_is_not_passed_over() -> None:
         ("ghcr.io/shop/*", "ghcr.io/shop/deep/api", False),
         ("localhost:5000/**", "localhost:5000/a", True),
         ("gcr.io**", "gcr.io/a/b", True),
+        ("**demo**", "ghcr.io/shop/demo:1", True),
+        ("**demo**", "demo", True),
+        ("**demo**", "registry.local:5000/a/demo-api/b", True),
+        ("**demo**", "ghcr.io/shop/api", False),
+        ("**demo", "ghcr.io/shop/demo", True),
+        ("image*", "image-of-mine", True),
+        ("image*", "images.example.com/a/b", True),
     ],
 )
 def test_a_glob_of_sigstore_is_for_the_same_images(glob: str, image: str, matches: bool) -> None:
@@ -195,6 +206,61 @@ def test_a_glob_of_sigstore_is_for_the_same_images(glob: str, image: str, matche
     facts = Policy(validated(text.encode(), "f")).images
     assert facts is not None
     assert facts.asks(image) is matches
+
+
+@pytest.mark.parametrize(
+    ("reference", "image", "matches"),
+    [
+        ("*", "ghcr.io/a/b/c", True),
+        ("*nginx*", "ghcr.io/a/nginx/b", True),
+        ("*nginx*", "nginx", True),
+        ("nginx*", "nginx:1", True),
+        ("docker.io/nginx*", "nginx", True),
+        ("docker.io/*", "bitnami/redis", True),
+        ("*.dkr.ecr.*.amazonaws.com/*", "1.dkr.ecr.eu.amazonaws.com/a/b", True),
+        ("*nginx*", "ghcr.io/a/redis", False),
+    ],
+)
+def test_a_reference_of_kyverno_is_for_the_same_images(
+    reference: str, image: str, matches: bool
+) -> None:
+    row = {"imageReferences": [reference], **attestors(public(KEY))}
+    text, _ = import_policy(yaml.safe_dump(kyverno(row)).encode(), "f")
+    facts = Policy(validated(text.encode(), "f")).images
+    assert facts is not None
+    assert facts.asks(image) is matches
+
+
+def test_a_wide_pattern_does_not_let_more_pass() -> None:
+    """What must be signed may be more than before, what need not be may not."""
+    passing = {"static": {"action": "pass"}}
+    text, _ = import_policy(yaml.safe_dump(sigstore(passing, globs=("image*",))).encode(), "f")
+    facts = Policy(validated(text.encode(), "f")).images
+    assert facts is not None
+    assert not facts.asks("image-of-mine")
+    (entry,), _ = imported(sigstore(passing, match=[{"resource": "pods", "version": "v1"}]))
+    assert entry["authorities"]["allOf"][1]["static"] == "deny"
+
+
+def test_a_policy_without_authorities_lets_nothing_through() -> None:
+    """The controller refuses such an object, unless it is told to let everything pass by it."""
+    (entry,), notes = imported(sigstore())
+    assert entry["authorities"]["static"] == "deny"
+    assert "a policy without authorities" in notes
+
+
+def test_a_field_that_is_not_known_is_not_passed_over() -> None:
+    (entry,), notes = imported(sigstore(KEYED, unheardOf={"a": 1}))
+    assert entry["authorities"]["allOf"][1]["static"] == "deny"
+    assert "the policy has unheardOf" in notes
+    (entry,), _ = imported(sigstore({**KEYED, "unheardOf": 1}))
+    assert entry["authorities"]["allOf"][1]["static"] == "deny"
+    validate = {"deny": {"conditions": {"any": [{"key": "a", "operator": "Equals", "value": "b"}]}}}
+    (entry,), notes = imported(kyverno({**attestors(public(KEY)), "validate": validate}))
+    assert entry["authorities"]["allOf"][1]["static"] == "deny"
+    assert "in verifyImages has validate" in notes
+    _, notes = imported(kyverno(attestors(public(KEY)), imageExtractors={"Task": [{"path": "/a"}]}))
+    assert "imageExtractors of rule signed is not carried over" in notes
 
 
 def test_a_pass_for_some_tags_does_not_become_one_for_all() -> None:
@@ -290,6 +356,9 @@ def test_an_attestor_of_kyverno_is_ours(row: dict[str, Any], expected: dict[str,
         ),
         attestors(),
         attestors({"unheard-of": {}}),
+        attestors({"keyless": {"issuer": "a", "subject": "b"}, "keys": {"publicKeys": KEY}}),
+        attestors({"keyless": {"issuer": "a", "subject": "b", "unheard-of": 1}}),
+        attestors({"keys": {"publicKeys": KEY, "unheard-of": 1}}),
     ],
 )
 def test_what_kyverno_says_and_we_cannot_lets_nothing_through(row: dict[str, Any]) -> None:
@@ -383,6 +452,78 @@ def test_an_image_validating_policy_is_read_by_its_validations() -> None:
     (entry,), notes = imported(document)
     assert entry["authorities"]["allOf"][1]["static"] == "deny"
     assert "the validation" in notes
+
+
+def validating(*expressions: str) -> dict[str, Any]:
+    cosign = {"cosign": {"key": {"data": KEY}, "ctlog": {"insecureIgnoreTlog": True}}}
+    other = {"cosign": {"key": {"data": OTHER}, "ctlog": {"insecureIgnoreTlog": True}}}
+    vuln = "https://cosign.sigstore.dev/attestation/vuln/v1"
+    return {
+        "apiVersion": "policies.kyverno.io/v1beta1",
+        "kind": "ImageValidatingPolicy",
+        "metadata": {"name": "shop"},
+        "spec": {
+            "matchImageReferences": [{"glob": "ghcr.io/shop/*"}],
+            "attestors": [{"name": "a", **cosign}, {"name": "the-other", **other}],
+            "attestations": [{"name": "vuln", "intoto": {"type": vuln}}],
+            "validations": [{"expression": expression} for expression in expressions],
+        },
+    }
+
+
+ALL = "(images.containers + images.?initContainers.orValue([]))"
+BOTH = "[attestors['the-other'], attestors.a]"
+A = {"name": "a", **IGNORED}
+OF_OTHER = {"name": "the-other", **OTHER_IGNORED}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (
+            "images.containers.map(image, verifyImageSignatures(image, [attestors.a])).all(e, e > 0)",
+            A,
+        ),
+        ("images.initContainers.all(image, verifyImageSignatures(image, [attestors.a]) > 0)", A),
+        (f"{ALL}.map(image, verifyImageSignatures(image, [attestors.a]) > 0).all(ok, ok)", A),
+        (
+            f"images.containers.map(image, verifyImageSignatures(image, {BOTH})).all(e, e > 0)",
+            {"anyOf": [OF_OTHER, A]},
+        ),
+    ],
+)
+def test_a_validation_of_signatures_is_ours(expression: str, expected: dict[str, Any]) -> None:
+    (entry,), _ = imported(validating(expression))
+    assert entry["authorities"] == expected
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "verifyImageSignatures(image, [attestors.a]) > 0 && verifyImageSignatures(image, [attestors['the-other']]) > 0",
+        "verifyImageSignatures(image, [attestors.a]) > 0 || true",
+        "verifyImageSignatures(image, [attestors.a]) > 0 && image != ''",
+        "verifyImageSignatures(image, [attestors.a]) > 1",
+        "verifyImageSignatures(image, [attestors.a, attestors['the-other']]) == 2",
+        "!(verifyImageSignatures(image, [attestors.a]) > 0)",
+        "verifyImageSignatures(image, [attestors.unheardOf]) > 0",
+    ],
+)
+@pytest.mark.parametrize("form", ["all(image, {})", "map(image, {}).all(e, e)"])
+def test_what_stands_beside_a_signature_in_a_validation_is_not_lost(inner: str, form: str) -> None:
+    """Taking the first call for the whole would let through what the second one refuses."""
+    (entry,), notes = imported(validating(f"images.containers.{form.format(inner)}"))
+    assert entry["authorities"]["static"] == "deny"
+    assert "nothing is let through in its place" in notes
+
+
+def test_several_validations_of_one_attestation_are_all_asked() -> None:
+    form = "images.containers.map(image, verifyAttestationSignatures(image, attestations.vuln, [{}])).all(e, e > 0)"
+    (entry,), _ = imported(
+        validating(form.format("attestors.a"), form.format("attestors['the-other']"))
+    )
+    (attestation,) = entry["attestations"]
+    assert attestation["authorities"] == {"allOf": [A, OF_OTHER]}
 
 
 def test_a_list_and_other_objects_are_told_apart() -> None:

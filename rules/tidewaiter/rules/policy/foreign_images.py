@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PUBLIC_LOG = "rekor.sigstore.dev"
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
+_DOCKER_HUB = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _TYPES = {"custom", "cyclonedx", "link", "openvex", "slsaprovenance", "slsaprovenance02"}
 _TYPES |= {"slsaprovenance1", "spdx", "spdxjson", "vuln"}
 
@@ -60,19 +61,12 @@ def keys_in(pem: str) -> list[str]:
 
 
 def pattern_of(stated: str, notes: Notes, *, star_crosses: bool) -> str | None:
-    """Return a pattern for the images that another tool's glob is for, of any tag, or None.
+    """Return a pattern for images that another tool's glob is for, of any tag, or None.
 
+    It is for no others than these: a glob without a slash is taken for registries alone.
     star_crosses: whether a single `*` of that tool stands for slashes too.
     """
-    head, slash, last = stated.rpartition("/")
-    name, colon, tag = last.partition("@" if "@" in last else ":")
-    if not slash and tag.isdigit():
-        name, colon, tag = last, "", ""
-    if colon and tag.strip("*"):
-        notes.add(f"image pattern {stated!r} is for a tag or digest; it is for all of them here")
-    pattern = f"{head}{slash}{name}"
-    if star_crosses:
-        pattern = re.sub(r"\*+", "**", pattern)
+    pattern = _untagged(stated, notes, star_crosses=star_crosses)
     if "/" not in pattern and pattern.strip("*") and any(sign in pattern for sign in ".:*"):
         pattern = f"{pattern.rstrip('*')}*/**"
     problem = pattern_problem(pattern) if pattern else "it is empty"
@@ -80,6 +74,58 @@ def pattern_of(stated: str, notes: Notes, *, star_crosses: bool) -> str | None:
         notes.add(f"image pattern {stated!r} is left out: {problem}")
         return None
     return pattern
+
+
+def patterns_of(stated: str, notes: Notes, *, star_crosses: bool) -> list[str]:
+    """Return patterns that are together for all images that another tool's glob is for, of any tag.
+
+    Other tools match the whole name as one text, in which `**demo**` may be a registry, a path or both.
+    """
+    first = pattern_of(stated, notes, star_crosses=star_crosses)
+    if first is None:
+        return []
+    glob = _untagged(stated, notes, star_crosses=star_crosses)
+    host, slash, rest = glob.partition("/")
+    found = [first]
+    if not slash and glob.startswith("*") and glob.strip("*"):
+        found.append(f"**/**{glob.lstrip('*')}")
+    elif not slash and "*" in glob and glob.strip("*"):
+        found += [f"docker.io/{glob}", f"docker.io/library/{glob}"]
+    elif host in _DOCKER_HUB and "/" not in rest and "**" in rest and rest.strip("*"):
+        found.append(f"{host}/library/{rest}")
+    return [each for each in dict.fromkeys(found) if not pattern_problem(each)]
+
+
+def _untagged(stated: str, notes: Notes, *, star_crosses: bool) -> str:
+    """Return a glob without its tag or digest."""
+    head, slash, last = stated.rpartition("/")
+    name, colon, tag = last.partition("@" if "@" in last else ":")
+    if not slash and tag.isdigit():
+        name, colon, tag = last, "", ""
+    if colon and tag.strip("*"):
+        notes.add(f"image pattern {stated!r} is for a tag or digest; it is for all of them here")
+    pattern = f"{head}{slash}{name}"
+    return re.sub(r"\*+", "**", pattern) if star_crosses else pattern
+
+
+def unread(
+    stated: dict[str, Any], known: Iterable[str], what: str, notes: Notes
+) -> dict[str, Any] | None:
+    """Return what lets nothing through where a part has fields that are not known, else None."""
+    more = sorted(str(name) for name in stated.keys() - set(known))
+    return nobody(f"{what} has {', '.join(more)[:60]}", notes) if more else None
+
+
+def complete(
+    authority: dict[str, Any],
+    stated: dict[str, Any],
+    known: Iterable[str],
+    what: str,
+    notes: Notes,
+) -> dict[str, Any]:
+    """Return an authority, with what lets nothing through beside it where fields of it are not known."""
+    unknown = unread(stated, known, what, notes)
+    return authority if unknown is None else {"allOf": [authority, unknown]}
 
 
 def is_narrow(stated: str) -> bool:

@@ -13,6 +13,7 @@ from tidewaiter.rules.policy.foreign_images import (
     all_of,
     any_of,
     attestation_of,
+    complete,
     incomplete,
     is_narrow,
     keyless_of,
@@ -20,12 +21,21 @@ from tidewaiter.rules.policy.foreign_images import (
     log_of,
     nobody,
     pattern_of,
+    patterns_of,
+    unread,
 )
 from tidewaiter.rules.policy.importing import Imported
 
 NAME = "ClusterImagePolicy (policy.sigstore.dev)"
 _NAMESPACE = "cosign-system"
 """Where the controller looks for Secrets."""
+_SPEC = ("images", "authorities", "policy", "mode", "match")
+_AUTHORITY = (
+    *("name", "key", "keyless", "static", "source", "ctlog", "attestations"),
+    *("rfc3161timestamp", "signatureFormat"),
+)
+_KEYLESS = ("url", "identities", "trustRootRef", "ca-cert", "insecureIgnoreSCT")
+_KEY = ("data", "secretRef", "kms", "hashAlgorithm")
 
 
 def reads(document: dict[str, Any]) -> bool:
@@ -40,7 +50,7 @@ def convert(document: dict[str, Any]) -> Imported:
     spec = mapping(document.get("spec"))
     notes = Notes()
     authorities = [mapping(row) for row in sequence(spec.get("authorities"))]
-    passes = bool(authorities) and any(_static(row) == "pass" for row in authorities)
+    passes = any(_static(row) == "pass" for row in authorities)
     patterns = _patterns(spec, notes, passes=passes)
     what = f"ClusterImagePolicy {name}"
     _note_rest(spec, notes)
@@ -65,10 +75,12 @@ def _patterns(spec: dict[str, Any], notes: Notes, *, passes: bool) -> list[str]:
             notes.add(f"image pattern {stated!r} lets some tags pass unsigned; it is left out")
             continue
         known = {"*": "docker.io/library/*", "*/*": "docker.io/*/*"}.get(stated, stated)
-        pattern = pattern_of(known, notes, star_crosses=False)
-        if pattern is not None and pattern not in found:
-            found.append(pattern)
-    return found
+        if passes:  # for no image more than before
+            pattern = pattern_of(known, notes, star_crosses=False)
+            found += [pattern] if pattern is not None else []
+        else:
+            found += patterns_of(known, notes, star_crosses=False)
+    return list(dict.fromkeys(found))
 
 
 def _note_rest(spec: dict[str, Any], notes: Notes) -> None:
@@ -87,7 +99,7 @@ def _note_rest(spec: dict[str, Any], notes: Notes) -> None:
 def _asked(spec: dict[str, Any], rows: list[dict[str, Any]], notes: Notes) -> dict[str, Any]:
     """Return authorities and attestations: an authority with attestations asks for these, not for a signature."""
     if not rows:
-        return {"authorities": {"static": "pass"}} if spec.get("policy") is None else _closed(notes)
+        return {"authorities": nobody("a policy without authorities", notes)}
     made = [_authority(row, notes) for row in rows]
     attesting = [sequence(row.get("attestations")) for row in rows]
     found: dict[str, Any] = {"authorities": any_of(made)}
@@ -103,14 +115,16 @@ def _asked(spec: dict[str, Any], rows: list[dict[str, Any]], notes: Notes) -> di
         ]
         if all(attesting):
             found["signatures"] = "ignored"
+    beside = [unread(spec, _SPEC, "the policy", notes)]
     if spec.get("policy") is not None:
-        found["authorities"] = all_of([found["authorities"], _policy_of_all(spec, notes)])
+        beside.append(_policy_of_all(spec, notes))
+    if spec.get("match") and any(_static(row) == "pass" for row in rows):
+        beside.append(nobody("a pass for some resources only", notes))
+    closed = [each for each in beside if each is not None]
+    if closed:
+        found["authorities"] = all_of([found["authorities"], *closed])
         found.pop("signatures", None)
     return found
-
-
-def _closed(notes: Notes) -> dict[str, Any]:
-    return {"authorities": nobody("a policy over all authorities", notes)}
 
 
 def _policy_of_all(spec: dict[str, Any], notes: Notes) -> dict[str, Any]:
@@ -124,7 +138,11 @@ def _static(row: dict[str, Any]) -> str:
 
 def _authority(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
     name = text(row.get("name"))
-    found = _signer(row, notes)
+    what = f"authority {name or 'without a name'}"
+    kinds = [kind for kind in ("key", "keyless", "static") if row.get(kind) is not None]
+    if len(kinds) > 1:
+        return nobody(f"{what} has {' and '.join(kinds)}, of which there may be one", notes)
+    found = complete(_signer(row, notes), row, _AUTHORITY, what, notes)
     if row.get("rfc3161timestamp"):
         notes.add(
             "the timestamp authority's certificates are not carried over: give them as timestamp"
@@ -148,6 +166,9 @@ def _signer(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
 
 
 def _keyless(stated: dict[str, Any], ctlog: object, notes: Notes) -> dict[str, Any]:
+    unknown = unread(stated, _KEYLESS, "keyless", notes)
+    if unknown is not None:
+        return unknown
     if stated.get("ca-cert"):
         return nobody("keyless with a ca-cert of its own", notes)
     if stated.get("insecureIgnoreSCT"):
@@ -175,6 +196,11 @@ def _keyless(stated: dict[str, Any], ctlog: object, notes: Notes) -> dict[str, A
 
 
 def _key(row: dict[str, Any], ctlog: object, notes: Notes) -> dict[str, Any]:
+    unknown = unread(row, _KEY, "a key", notes)
+    if unknown is not None:
+        return unknown
+    if len([kind for kind in ("data", "secretRef", "kms") if row.get(kind)]) > 1:
+        return nobody("a key that is given in several ways", notes)
     if ctlog is not None and not mapping(ctlog):
         log: dict[str, Any] = {"transparencyLog": "ignored"}
     else:

@@ -23,24 +23,55 @@ from tidewaiter.rules.policy.foreign_images import (
     log_of,
     nobody,
     pattern_of,
+    patterns_of,
     texts_of,
+    unread,
 )
 from tidewaiter.rules.policy.importing import Imported
 
 NAME = "ClusterPolicy, Policy (verifyImages) and ImageValidatingPolicy (Kyverno)"
 _VALIDATING = ("ImageValidatingPolicy", "NamespacedImageValidatingPolicy")
-_SIGNED = re.compile(r"verifyImageSignatures\(\s*image\s*,\s*\[([^\]]*)\]\s*\)")
-_ATTESTED = re.compile(
-    r"verifyAttestationSignatures\(\s*image\s*,\s*attestations\.(\w+)\s*,\s*\[([^\]]*)\]\s*\)"
+_ROW = (
+    *("image", "imageReferences", "skipImageReferences", "type", "failureAction", "attestors"),
+    *("attestations", "annotations", "repository", "mutateDigest", "verifyDigest", "required"),
+    *("imageRegistryCredentials", "useCache", "cosignOCI11"),
+    # What older versions had in place of attestors.
+    *("key", "subject", "issuer", "roots", "additionalExtensions"),
 )
+_KINDS = {"keys", "keyless", "certificates", "attestor"}
+_ENTRY = (*_KINDS, "annotations", "repository", "signatureAlgorithm")
+_KEYS = ("publicKeys", "kms", "secret", "rekor", "ctlog", "signatureAlgorithm")
+_KEYLESS = (
+    *("issuer", "issuerRegExp", "subject", "subjectRegExp", "roots", "rekor", "ctlog"),
+    "additionalExtensions",
+)
+_COSIGN = ("key", "keyless", "certificate", "source", "ctlog", "annotations", "tuf")
+_LIST = r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
+_SIGNED = re.compile(rf"verifyImageSignatures\(\s*image\s*,\s*{_LIST}\s*\)")
+_ATTESTED = re.compile(
+    rf"verifyAttestationSignatures\(\s*image\s*,\s*attestations\.(\w+)\s*,\s*{_LIST}\s*\)"
+)
+_ATTESTOR = re.compile(r"""attestors(?:\.(\w+)|\[\s*(?:'([^']*)'|"([^"]*)")\s*\])""")
+_IMAGES = r"(?:images\.\w+|\(\s*images\.[\w\s.?+()\[\]]*\))"
+"""Those of some containers, or of several kinds; here those of all are asked for."""
+_COUNTED = tuple(
+    re.compile(_IMAGES + form, re.DOTALL)
+    for form in (
+        r"\.map\(\s*image\s*,(.*)\)\s*\.all\(\s*(\w+)\s*,\s*\2\s*>\s*0\s*\)",
+        r"\.map\(\s*image\s*,(.*?)>\s*0\s*\)\s*\.all\(\s*(\w+)\s*,\s*\2\s*\)",
+        r"\.all\(\s*image\s*,(.*?)>\s*0\s*\)",
+    )
+)
+"""That of each image so many attestors as stand inside have signed, one at least."""
 _PAYLOAD = re.compile(
     r"(?:extractPayload|payload)\(\s*image\s*,\s*attestations\.(\w+)\s*\)\.predicate\b"
 )
-_EACH = (
-    re.compile(
-        r"images\.containers\.map\(\s*image\s*,(.*)\)\s*\.all\(\s*(\w+)\s*,\s*\2\s*\)", re.DOTALL
-    ),
-    re.compile(r"images\.containers\.all\(\s*image\s*,(.*)\)", re.DOTALL),
+_EACH = tuple(
+    re.compile(_IMAGES + form, re.DOTALL)
+    for form in (
+        r"\.map\(\s*image\s*,(.*)\)\s*\.all\(\s*(\w+)\s*,\s*\2\s*\)",
+        r"\.all\(\s*image\s*,(.*)\)",
+    )
 )
 
 
@@ -80,7 +111,7 @@ def _rules(name: str, spec: dict[str, Any], notes: Notes) -> list[dict[str, Any]
         if not rows:
             notes.add(f"rule {text(rule.get('name'))} verifies no images")
             continue
-        for field in ("exclude", "preconditions", "context"):
+        for field in rule.keys() - {"name", "match", "verifyImages", "skipBackgroundRequests"}:
             if rule.get(field):
                 notes.add(
                     f"{field} of rule {text(rule.get('name'))} is not carried over; every workload is meant"
@@ -102,8 +133,11 @@ def _rules(name: str, spec: dict[str, Any], notes: Notes) -> list[dict[str, Any]
 
 def _entry(name: str, row: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     stated = texts_of(row.get("imageReferences")) or texts_of([row.get("image")])
-    patterns = [pattern_of(each, notes, star_crosses=True) for each in stated]
-    match = list(dict.fromkeys(pattern for pattern in patterns if pattern))
+    match = list(
+        dict.fromkeys(
+            pattern for each in stated for pattern in patterns_of(each, notes, star_crosses=True)
+        )
+    )
     if not match:
         notes.add(
             f"{name} has no image pattern that can be carried over, so nothing of it is in force"
@@ -115,6 +149,10 @@ def _entry(name: str, row: dict[str, Any], notes: Notes) -> dict[str, Any] | Non
         entry["exclude"] = exclude
     _note_rest(row, notes)
     found = _asked(row, notes)
+    unknown = unread(row, _ROW, f"{name} in verifyImages", notes)
+    if unknown is not None:
+        found["authorities"] = all_of([found["authorities"], unknown])
+        found.pop("signatures", None)
     annotations = {key: text(each) for key, each in mapping(row.get("annotations")).items()}
     for owner in _attestors(row):
         annotations |= {key: text(each) for key, each in mapping(owner.get("annotations")).items()}
@@ -201,11 +239,15 @@ def _set(stated: dict[str, Any], notes: Notes, depth: int = 0) -> dict[str, Any]
     """Return an attestor set: all of its entries, or so many; each key of a text counts as an entry."""
     parts: list[dict[str, Any]] = []
     for entry in map(mapping, sequence(stated.get("entries"))):
-        if entry.get("keys") is not None:
+        unknown = unread(entry, _ENTRY, "an attestor", notes)
+        if unknown is not None or len(entry.keys() & _KINDS) > 1:
+            parts.append(unknown or nobody("an attestor of several kinds", notes))
+        elif entry.get("keys") is not None:
             keys = _keys(mapping(entry["keys"]), notes)
             parts += keys.get("allOf", [keys])
         elif entry.get("keyless") is not None:
-            parts.append(_keyless(mapping(entry["keyless"]), notes))
+            keyless = mapping(entry["keyless"])
+            parts.append(unread(keyless, _KEYLESS, "keyless", notes) or _keyless(keyless, notes))
         elif entry.get("certificates") is not None:
             parts.append(_certificate(mapping(entry["certificates"]), notes))
         elif entry.get("attestor") is not None and depth < 10:
@@ -229,6 +271,9 @@ def _set(stated: dict[str, Any], notes: Notes, depth: int = 0) -> dict[str, Any]
 
 
 def _keys(stated: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    unknown = unread(stated, _KEYS, "a key", notes)
+    if unknown is not None:
+        return unknown
     if stated.get("rekor") is None and stated.get("ctlog") is None:
         notes.add(
             "a key without rekor: an entry in the public log is asked for; where signatures are in none, "
@@ -275,8 +320,7 @@ def _validating(name: str, spec: dict[str, Any], notes: Notes) -> list[dict[str,
             notes.add("images are chosen by an expression, in place of which every image is meant")
             patterns.append("**")
             continue
-        pattern = pattern_of(text(row.get("glob")), notes, star_crosses=True)
-        patterns += [pattern] if pattern is not None else []
+        patterns += patterns_of(text(row.get("glob")), notes, star_crosses=True)
     if not patterns:
         notes.add("no image pattern could be carried over, so nothing of it is in force")
         return []
@@ -309,16 +353,24 @@ class _Asked:
         self._types = types
         self._notes = notes
         self._signed: list[dict[str, Any]] = []
-        self._attested: dict[str, dict[str, Any]] = {}
+        self._attested: dict[str, list[dict[str, Any]]] = {}
         self._conditions: dict[str, list[dict[str, str]]] = {}
 
     def take(self, expression: str, message: str) -> None:
-        """Read one validation."""
-        signed, attested = _SIGNED.search(expression), _ATTESTED.search(expression)
-        if signed and not attested:
+        """Read one validation: of a form that is known as a whole, as what stands beside would be lost."""
+        counted = next(
+            (
+                found[1].strip()
+                for each in _COUNTED
+                if (found := each.fullmatch(expression.strip()))
+            ),
+            "",
+        )
+        signed, attested = _SIGNED.fullmatch(counted), _ATTESTED.fullmatch(counted)
+        if signed:
             self._signed.append(self._those(signed[1]))
-        elif attested and not signed:
-            self._attested[attested[1]] = self._those(attested[2])
+        elif attested:
+            self._attested.setdefault(attested[1], []).append(self._those(attested[2]))
         elif not self._is_condition(expression, message):
             self._signed.append(nobody(f"the validation {expression.strip()[:60]!r}", self._notes))
 
@@ -338,9 +390,7 @@ class _Asked:
         return True
 
     def _those(self, listed: str) -> dict[str, Any]:
-        names = [
-            part.strip().removeprefix("attestors.") for part in listed.split(",") if part.strip()
-        ]
+        names = [_attestor_name(part) for part in listed.split(",") if part.strip()]
         return any_of(
             [
                 self._attestors.get(name) or nobody(f"there is no attestor {name}", self._notes)
@@ -353,11 +403,14 @@ class _Asked:
         """Return authorities and attestations."""
         wanted = []
         for name in dict.fromkeys((*self._attested, *self._conditions)):
-            authorities = self._attested.get(name)
-            if authorities is None:
-                authorities = nobody(
-                    f"attestation {name} is read and nobody's signature verified", self._notes
-                )
+            authorities = all_of(
+                self._attested.get(name)
+                or [
+                    nobody(
+                        f"attestation {name} is read and nobody's signature verified", self._notes
+                    )
+                ]
+            )
             kind = self._types.get(name, "")
             if not kind:
                 self._notes.add(f"attestation {name} is of no in-toto type")
@@ -375,11 +428,19 @@ class _Asked:
         return {**found, "attestations": wanted} if wanted else found
 
 
+def _attestor_name(expression: str) -> str:
+    found = _ATTESTOR.fullmatch(expression.strip())
+    return next(filter(None, found.groups()), "") if found else expression.strip()[:60]
+
+
 def _attestor(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
     cosign = mapping(row.get("cosign"))
     name = text(row.get("name"))
     if not cosign:
         return nobody(f"attestor {name} is not of cosign", notes)
+    unknown = unread(cosign, _COSIGN, f"attestor {name}", notes)
+    if unknown is not None:
+        return unknown
     if mapping(cosign.get("source")):
         notes.add("source of an attestor is not carried over: say signatureRepository")
     if cosign.get("annotations"):
