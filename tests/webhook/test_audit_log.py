@@ -90,6 +90,20 @@ def test_the_chain_goes_on_across_rotation_and_restarts(tmp_path: Path) -> None:
     assert log.stat().st_mode & 0o077 == 0
 
 
+def test_the_servers_log_tells_where_the_chain_stands(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    with running(tmp_path, "--audit-log", str(log), "--audit-log-size", "4Ki") as server:
+        for _ in range(6):
+            server.review(PRIVILEGED)
+        assert server.end() == 0
+        told = server.log
+    assert "begins a new file after line" in told
+    head = verify([str(path) for path in tmp_path.glob("audit.log*")]).head
+    assert f"the audit log ends with line 6 with the hash {head}" in told
+    with running(tmp_path, "--audit-log", str(log)) as server:
+        assert f"the audit log goes on after line 6 with the hash {head}" in server.log
+
+
 def test_the_oldest_files_go(tmp_path: Path) -> None:
     options = ("--audit-log", str(tmp_path / "a"), "--audit-log-size", "4096")
     with running(tmp_path, *options, "--audit-log-files", "2") as server:

@@ -204,6 +204,11 @@ class _Chain:
             self.number += len(lines)
             self.hash = hash_of(lines[-1][:-1])
 
+    def tell(self, what: str) -> None:
+        """Note the end of the chain where whoever changes the file cannot."""
+        if self.number:
+            logger.info("the audit log %s line %d with the hash %s", what, self.number, self.hash)
+
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -237,6 +242,7 @@ class _Stdout:
 
     def close(self) -> None:
         """Leave stdout to whoever else has it."""
+        self._chain.tell("ends with")
 
     def _flush(self) -> None:
         while self._rest:
@@ -278,6 +284,7 @@ class _RotatedFile:
 
     def close(self) -> None:
         """Bring the log to the disk."""
+        self._chain.tell("ends with")
         os.fsync(self._descriptor)
         os.close(self._descriptor)
 
@@ -311,6 +318,7 @@ class _RotatedFile:
             self._is_torn = False
 
     def _rotate(self) -> None:
+        self._chain.tell("begins a new file after")
         os.close(self._descriptor)
         self._descriptor = -1
         for number in range(self._files - 1, 0, -1):
@@ -364,6 +372,7 @@ class _RotatedFile:
         elif last:
             msg = "the last line is no line of an audit log; move the file away to begin a new one"
             raise InputError(msg, file=self._path)
+        self._chain.tell("goes on after")
         if torn:
             logger.warning(
                 "%s: the last line was cut off, as by a crash; it is removed", self._path
