@@ -55,3 +55,47 @@ def test_errors_never_go_into_the_report(tmp_path: Path, redirection: str) -> No
     assert run.returncode == 2
     assert "none.yaml: error" not in run.stdout
     assert tidewaiter(tmp_path, redirection, "lint", "a.yaml").returncode == 0
+
+
+HOSTILE = 'apiVersion: v1\nkind: Pod\nmetadata: {name: "p\\e[2J\\u202eü"}\nspec: {containers: [{name: "c\\e]0;x\\a", image: "x:1"}]}\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lint", "."),
+        ("fix", "--check", "."),
+        ("fix", "--diff", "."),
+        ("pin", "--check", "."),
+        ("init", "--dry-run"),
+        ("diff", "a.yaml", "."),
+        ("checklist", "."),
+        ("policy", "show", "hostile.yaml"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_name_does_anything_to_a_terminal(
+    tmp_path: Path, words: tuple[str, ...], encoding: str
+) -> None:
+    (tmp_path / "hostile.yaml").write_text(HOSTILE, encoding="utf-8")
+    (tmp_path / "fol\x1b[31mder").mkdir()
+    (tmp_path / "fol\x1b[31mder" / "pod\n.yaml").write_text(HOSTILE, encoding="utf-8")
+    (tmp_path / "broken\x1b[31m.yaml").write_text("a: [", encoding="utf-8")
+    run = tidewaiter(tmp_path, "", *words, PYTHONIOENCODING=encoding, LC_ALL="C")
+    assert "internal error" not in run.stderr
+    shown = run.stdout + run.stderr
+    assert all(each.isprintable() or each in "\n\t" for each in shown)
+    assert "\\x1b[" in shown or "\\033[" in shown
+
+
+def test_a_diff_of_strange_names_is_one_that_git_applies(tmp_path: Path) -> None:
+    folder = tmp_path / 'a"b\\\t\x1bü'
+    folder.mkdir()
+    (folder / "pod.yaml").write_text(HOSTILE, encoding="utf-8")
+    diff = tidewaiter(tmp_path, "", "fix", "--diff", ".").stdout
+    applied = subprocess.run(
+        ["git", "apply", "-"], cwd=tmp_path, input=diff.encode(), capture_output=True, check=False
+    )
+    assert applied.stderr == b""
+    assert "allowPrivilegeEscalation: false" in (folder / "pod.yaml").read_text(encoding="utf-8")

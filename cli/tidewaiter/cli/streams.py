@@ -20,6 +20,9 @@ def open_streams() -> None:
     if sys.stdout is None:
         raw = io.BufferedWriter(_Closed())
         sys.stdout = io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # the locale may have no such character
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the process's life
 
@@ -30,6 +33,13 @@ def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
     except OSError:
         drop(sys.stderr)
+
+
+def complain(message: str) -> None:
+    """Print a message to stderr on one line, with a sign for each character that would do something to a terminal."""
+    from tidewaiter.cli.output.excerpt import printable
+
+    say(printable(message))
 
 
 def cannot_write(error: BaseException) -> bool:

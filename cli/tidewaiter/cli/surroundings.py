@@ -102,5 +102,10 @@ def today() -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text that any stream takes, whatever bytes the name of a file has."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Return a line that any stream takes and any terminal shows, whatever bytes the name of a file has."""
+    from tidewaiter.cli.output.excerpt import printable
+
+    end = "\n" if text.endswith("\n") else ""
+    cells = text.removesuffix("\n").split("\t")
+    line = "\t".join(map(printable, cells)) + end
+    return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -120,6 +120,14 @@ def test_exclude_patterns_leave_out_files_and_folders_named_ones_too(tree: Path)
     assert names("a.yaml", exclude=("a.yaml",)) == []
 
 
+def test_names_outside_utf_8_are_found_ignored_and_excluded_like_others(tree: Path) -> None:
+    kept, ignored, excluded = map(os.fsdecode, (b"\xff-a.yaml", b"\xff-b.yaml", b"\xff-c.yaml"))
+    write(tree, *(f"app/{name}" for name in (kept, ignored, excluded)))
+    (tree / "app/.gitignore").write_bytes(b"\xff-b.yaml\n")
+    subprocess.run(["git", "init", "-q", str(tree)], check=True)
+    assert names("app", exclude=(excluded,)) == [f"app/{kept}"]
+
+
 def test_the_folders_of_git_and_of_node_are_not_walked(tree: Path) -> None:
     write(tree, ".git/a.yaml", "x/node_modules/b.yaml", "c.yaml")
     assert names() == ["c.yaml"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options
 
 TYPE_CHECKING = False
@@ -78,7 +79,7 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
     result = lint(job)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
+        complain(f"{place}: error: {error.message}" if place else error.message)
     if result.errors:
         print(f"{arguments.file}: not pruned: not everything could be checked", file=sys.stderr)
         return 2

@@ -7,7 +7,8 @@ mistake in the call or the policy, or input that cannot be read): what could be 
 from __future__ import annotations
 
 import os
-import sys
+
+from tidewaiter.cli.streams import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         parts = (error["file"], error["line"], error["column"])
         place = ":".join(str(part) for part in parts if part)
         message = error["message"]
-        print(f"{place}: error: {message}" if place else message, file=sys.stderr)
+        complain(f"{place}: error: {message}" if place else message)
     color = use_color(arguments.color) and not arguments.output
     write(_render(arguments.format, data, color=color), arguments.output or "")
     return _exit_code(data, arguments.fail_on)

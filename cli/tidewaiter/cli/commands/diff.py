@@ -8,8 +8,8 @@ is; 2 the job could not be done whole.
 from __future__ import annotations
 
 import os
-import sys
 
+from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = compare(old_side, _side(new, policies[1], arguments))
     for error in comparison.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
+        complain(f"{place}: error: {error.message}" if place else error.message)
     color = use_color(arguments.color) and not arguments.output
     write(_render(comparison, arguments, color=color), arguments.output or "")
     return _exit_code(comparison, policies[1].get("failOn", "error"))

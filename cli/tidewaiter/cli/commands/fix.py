@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.streams import complain, say
 from tidewaiter.cli.surroundings import (
     INVENTORY_HELP,
     add_cluster_options,
@@ -79,12 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     result = fix(job, unsafe=arguments.unsafe, choose=chooser, contents=contents)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        _complain(f"{place}: error: {error.message}" if place else error.message)
+        complain(f"{place}: error: {error.message}" if place else error.message)
     generation = _generation(arguments, job, result)
     keeps = arguments.diff or arguments.check
     failed = bool(result.errors)
     for path, problem in generation.problems if generation is not None else ():
-        _complain(f"{path}: error: {problem}")
+        complain(f"{path}: error: {problem}")
         failed = True
     if arguments.diff:
         _print_diff(result, generation)
@@ -148,10 +149,6 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
     )
 
 
-def _complain(message: str) -> None:
-    print(message, file=sys.stderr)
-
-
 def _print_diff(result: FixResult, generation: Generation | None) -> None:
     from tidewaiter.cli.output.diff import unified
 
@@ -174,13 +171,13 @@ def _write(result: FixResult, generation: Generation | None) -> bool:
         try:
             create(file.path, file.content)
         except InputError as error:
-            _complain(f"{file.path}: error: {error.message}")
+            complain(f"{file.path}: error: {error.message}")
             failed = True
     for path, (before, after) in sorted(result.changed.items()):
         try:
             rewrite(path, before, after)
         except InputError as error:
-            _complain(f"{path}: error: {error.message}")
+            complain(f"{path}: error: {error.message}")
             del result.changed[path]
             failed = True
     return failed
@@ -208,7 +205,8 @@ def _ask() -> Callable[[LintFinding, bytes, bytes], bool]:
             return True
         safety = "" if finding.fix is None or finding.fix[0] else " (unsafe)"
         where = f"{finding.file}:{finding.line}"
-        _complain(f"\n{where}: {finding.rule}: {finding.message}{safety}")
+        say("")
+        complain(f"{where}: {finding.rule}: {finding.message}{safety}")
         for line in unified(finding.file, before, after):
             sys.stderr.write(shown(line))
         while True:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.streams import complain
+from tidewaiter.cli.surroundings import shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -291,7 +294,7 @@ def _show_first(findings: Sequence[LintFinding], scope: str) -> None:
         fix = f"; {_mend(row.fixed_by, first.rule)}" if row.fixable else ""
         print(f"{place:>3}. {first.severity}  {first.rule}: {counted(row.objects, 'object')}{fix}")
         more = f" (and {others} more)" if others else ""
-        print(f"     {first.file}:{first.line}  {first.message}{more}")
+        print(shown(f"     {first.file}:{first.line}  {first.message}{more}"))
     where = "" if scope == "." else f" {scope}"
     print(f"\nNext: `tidewaiter explain {rows[0].first.rule}`; `tidewaiter lint{where}` shows all.")
     print(
@@ -307,4 +310,4 @@ def _mend(option: str, rule: str) -> str:
 def _report_errors(result: LintResult) -> None:
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
+        complain(f"{place}: error: {error.message}" if place else error.message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import (
     INVENTORY_HELP,
     add_cluster_options,
@@ -125,10 +126,10 @@ def run(arguments: argparse.Namespace) -> int:
         result = held_back(result, known, arguments.changed_since)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
+        complain(f"{place}: error: {error.message}" if place else error.message)
     if arguments.verbose:
         for file, reason in result.skipped:
-            print(f"{file}: skipped: {reason}", file=sys.stderr)
+            complain(f"{file}: skipped: {reason}")
     if plain.get("images") and not (arguments.verify_images or arguments.quiet):
         _tell_of_unverified(result)
     if arguments.write_baseline:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import shown, stated_policy
 
 TYPE_CHECKING = False
@@ -124,13 +125,11 @@ def _say_errors(result: PinResult) -> bool:
     failed = bool(result.errors)
     for error in result.errors:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        print(f"{place}: error: {error.message}" if place else error.message, file=sys.stderr)
+        complain(f"{place}: error: {error.message}" if place else error.message)
     for image in result.images:
         if image.outcome == FAILED:
             failed = True
-            print(
-                f"{image.file}:{image.line}: error: {image.image}: {image.reason}", file=sys.stderr
-            )
+            complain(f"{image.file}:{image.line}: error: {image.image}: {image.reason}")
     return failed
 
 
@@ -152,7 +151,7 @@ def _write(result: PinResult) -> bool:
         try:
             rewrite(path, before, after)
         except InputError as error:
-            print(f"{path}: error: {error.message}", file=sys.stderr)
+            complain(f"{path}: error: {error.message}")
             failed = True
     return failed
 

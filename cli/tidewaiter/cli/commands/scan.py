@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 
+from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import today, use_color, write
 from tidewaiter.rules.errors import InputError
 
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     done = scan_cluster(job, _progress())
     for error in done.result.errors:
         place = f"{error.file}: " if error.file else ""
-        print(f"{place}error: {error.message}", file=sys.stderr)
+        complain(f"{place}error: {error.message}")
     for form, file in reports:
         write(_render(form, done.result, arguments, show, to_terminal=not file), file)
     if done.written is not None and not arguments.quiet:

@@ -14,9 +14,24 @@ def unified(path: str, before: bytes, after: bytes) -> Iterator[str]:
 
     A file that did not exist is `before` b"".
     """
-    old = "/dev/null" if not before else f"a/{path}"
-    for line in unified_diff(_lines(before), _lines(after), old, f"b/{path}"):
+    old = "/dev/null" if not before else _quoted(f"a/{path}")
+    for line in unified_diff(_lines(before), _lines(after), old, _quoted(f"b/{path}")):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _quoted(path: str) -> str:
+    """Return a path as git writes one with characters that do something to a terminal or end a name."""
+    if all(" " <= each != "\x7f" and each not in '"\\' for each in path):
+        return path
+    data = path.encode("utf-8", "surrogateescape")
+    return '"' + "".join(_OCTETS.get(each) or _octet(each) for each in data) + '"'
+
+
+_OCTETS = {ord('"'): '\\"', ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
+
+
+def _octet(value: int) -> str:
+    return chr(value) if 0x20 <= value < 0x7F else f"\\{value:03o}"
 
 
 def _lines(data: bytes) -> list[str]:

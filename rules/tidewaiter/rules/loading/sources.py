@@ -249,7 +249,7 @@ class _Walk:
     def _is_excluded(self, path: str, *, is_folder: bool) -> bool:
         if self._excluded is None:
             return False
-        return self._excluded.match_file(f"{path}/" if is_folder else path)
+        return self._excluded.match_file(_matchable(path, is_folder=is_folder))
 
     def _is_new(self, entry: os.DirEntry[str], path: str) -> bool:
         """Follow a link to a folder once; say so where it leads back to a folder above it."""
@@ -289,7 +289,20 @@ class _IgnoreFile:
 def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(lines)
+    return GitIgnoreSpec.from_lines(map(_whole, lines))
+
+
+def _matchable(path: str, *, is_folder: bool) -> str:
+    return _whole(f"{path}/" if is_folder else path)
+
+
+def _whole(text: str) -> str:
+    """Return a text without the bytes outside UTF-8 that a name may have: patterns take none of these."""
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
 
 
 def _ignore_file(path: str, folder: str) -> tuple[_IgnoreFile, ...]:
@@ -312,7 +325,7 @@ def _is_ignored(path: str, rules: tuple[_IgnoreFile, ...], is_folder: bool) -> b
     """Ask the .gitignore files from the innermost out; the first with an opinion decides."""
     for ignore_file in reversed(rules):
         inner = _relative(path, ignore_file.folder)
-        verdict = ignore_file.patterns.check_file(f"{inner}/" if is_folder else inner)
+        verdict = ignore_file.patterns.check_file(_matchable(inner, is_folder=is_folder))
         if verdict.include is not None:
             return bool(verdict.include)
     return False
