@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.webhook.running import PRIVILEGED, pod, review_of, running, until
+from tests.webhook.running import PRIVILEGED, config_map, pod, review_of, running, until
 from tidewaiter.webhook.apart import MOST_MEMORY, Apart, GaveUp
+from tidewaiter.webhook.decision import ReviewedObject
 from tidewaiter.webhook.reviews import LARGE
+from tidewaiter.webhook.slow_reviews import SLOW, SlowReviews
 
 if TYPE_CHECKING:
     from tests.webhook.running import Webhook
@@ -182,6 +184,44 @@ def test_who_waits_for_a_turn_waits_no_longer_than_its_time() -> None:
         return await first
 
     assert asyncio.run(both()) == "first"
+
+
+def test_what_took_long_once_holds_nobody_up_again(tmp_path: Path) -> None:
+    names = "object.spec.containers.all"
+    expression = f"{names}(x, {names}(y, {names}(z, x.name != 'q' || y.name == z.name)))"
+    (tmp_path / "policy.yaml").write_text(
+        "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: default}\n"
+        "spec: {profile: pss-baseline, customRules: [{name: slow-rule, severity: error, message: x, "
+        f'match: {{kinds: [Pod]}}, expression: "{expression}"}}]}}\n'
+    )
+    slow = json.dumps(review_of(pod_of(60))).encode()
+    assert len(slow) < LARGE
+    with running(tmp_path, "--policy", "policy.yaml") as server:
+        first = server.post("/validate", slow).json["response"]
+        for _ in range(TRIES):
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(server.post, "/validate", slow)
+                until(lambda: _children(server))
+                began = time.monotonic()
+                assert server.review(config_map())["allowed"] is True
+                held_up = answer.done()
+                seconds = time.monotonic() - began
+                assert answer.result().json["response"] == first
+            if not held_up:
+                return
+        pytest.fail(f"a small review waited for {seconds:.2f} s")
+
+
+def test_a_review_is_expected_to_take_long_by_kind_size_and_policy() -> None:
+    slow, one, other = SlowReviews(), ReviewedObject(kind="Pod"), ReviewedObject(kind="Job")
+    policy: Any = object()
+    slow.note(one, 1_000, policy, SLOW / 2)
+    assert not slow.expects(one, 1_000, policy)
+    slow.note(one, 1_000, policy, SLOW)
+    assert slow.expects(one, 500, policy)
+    assert not slow.expects(one, 499, policy)
+    assert not slow.expects(other, 1_000, policy)
+    assert not slow.expects(one, 1_000, object())  # type: ignore[arg-type]
 
 
 def _apart(work: Any, seconds: float = 20) -> Any:

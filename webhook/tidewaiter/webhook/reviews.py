@@ -29,6 +29,7 @@ from tidewaiter.webhook.judging import (
 )
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.metrics import IMAGE_POLICY, VALIDATE
+from tidewaiter.webhook.slow_reviews import SlowReviews
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -53,7 +54,7 @@ _LARGEST_MARGIN = 0.5
 _FOR_IMAGES = 0.9
 """The part of what is left in which registries may answer, so that the rules after them are still reached."""
 LARGE = 64 * 2**10
-"""Bytes of a request that is judged apart: what is smaller takes a tenth of a second at the very most."""
+"""Bytes of a request that is judged apart; what is smaller takes a tenth of a second at most, by the catalogue's rules."""
 _DURATION = re.compile(TIMEOUT_PATTERN)
 _BUFFERED = 64 * 2**20
 """Bytes of all requests that are being read, and of large ones that wait for their verdict; more are turned away, however many clients send at once."""
@@ -78,6 +79,7 @@ class Reviews:
         self._in_flight = 0
         self._buffered = 0
         self._apart = Apart()
+        self._slow = SlowReviews()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request to a path of PATHS."""
@@ -169,10 +171,13 @@ class Reviews:
         except Exception as error:  # noqa: BLE001 - whatever a defect is, the API server gets an answer
             report_defect(error)
             return undecided(request, loaded, DEFECT)
-        if is_large:
+        if is_large or self._slow.expects(request.subject, len(body), loaded):
             return await self._judged_apart(gate, body, loaded, today, deadline, margin, answers)
         _lay_out(loaded, answers)
-        return judge(request, loaded, today, deadline)
+        began_judging = time.thread_time()
+        result = judge(request, loaded, today, deadline)
+        self._slow.note(request.subject, len(body), loaded, time.thread_time() - began_judging)
+        return result
 
     async def _judged_apart(
         self,
@@ -184,7 +189,7 @@ class Reviews:
         margin: float,
         answers: Mapping[str, ImageAnswer],
     ) -> Answered:
-        """Judge a large review while others go on; where it cannot be judged in time, the policy says what then."""
+        """Judge a review that takes long while others go on; where it cannot be judged in time, the policy says what then."""
 
         def work() -> Answered | tuple[int, str, str]:
             try:
@@ -199,7 +204,7 @@ class Reviews:
             # Its rules stop a margin before the deadline; what does not is ended there.
             result = await self._apart.run(work, deadline - time.monotonic())
         except GaveUp as why:
-            logger.error("a large review could not be judged: %s", why)
+            logger.error("a review in a copy of the server could not be judged: %s", why)
             return undecided(read(gate, body), loaded, f"tidewaiter could not judge this: {why}")
         if len(result) == 3:
             raise Refusal(*result)
