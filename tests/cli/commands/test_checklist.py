@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.rules.rendering.charts import small
 from tidewaiter.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -134,6 +135,62 @@ def test_standard_input_is_read(capfdbinary: Out) -> None:
     data = json.loads(done.stdout)
     assert done.returncode == 1
     assert data["services"][1]["objects"][0]["location"] == {"file": "-", "line": 12, "column": 18}
+
+
+WORKLOAD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: IMAGE
+"""
+
+
+def test_charts_and_kustomizations_are_answered_for_as_they_would_be_applied(
+    capfdbinary: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small(
+        tmp_path, WORKLOAD.replace("IMAGE", "{{ .Values.image }}"), "image: nginx\n", name="chart"
+    )
+    for folder in ("base", "prod", "test"):
+        (tmp_path / folder).mkdir()
+        text = "resources: [../base]\n"
+        if folder != "base":
+            text += f"namespace: {folder}\nimages: [{{name: nginx, newTag: '1.{len(folder)}'}}]\n"
+        (tmp_path / folder / "kustomization.yaml").write_text(text)
+    (tmp_path / "base" / "kustomization.yaml").write_text("resources: [web.yaml]\n")
+    (tmp_path / "base" / "web.yaml").write_text(WORKLOAD.replace("IMAGE", "nginx"))
+    data = _data(capfdbinary)
+    assert data["errors"] == []
+    found = {
+        row["namespace"]: next(
+            e for a in row["answers"] for e in a["evidence"] if "image" in e["message"]
+        )
+        for row in data["services"]
+    }
+    assert set(found) == {"default", "prod", "test"}
+    assert found["default"]["location"]["file"] == "chart/templates/all.yaml"
+    assert found["default"]["location"]["line"] == 11
+    assert "nginx:1.4" in found["prod"]["message"]
+    data = _data(capfdbinary, "--no-render")
+    assert [row["namespace"] for row in data["services"]] == ["default"]
+
+
+def test_a_chart_that_cannot_be_rendered_is_an_error(
+    capfdbinary: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small(tmp_path, '{{ fail "no" }}\n')
+    code, _, error = _call(capfdbinary)
+    assert code == 2
+    assert "small/templates/all.yaml" in error
 
 
 def test_what_does_not_count_is_told(capfdbinary: Out) -> None:

@@ -132,6 +132,15 @@ def test_a_build_that_fails_is_an_error_at_its_file(tree: Path) -> None:
     assert "nothing.yaml" in error.message
 
 
+def test_an_error_of_the_build_speaks_of_the_kustomization_alone(tree: Path) -> None:
+    (tree / "prod" / "kustomization.yaml").write_text("resources: [../base, absent.yaml]\n")
+    (error,) = built().errors
+    assert "absent.yaml" in error.message
+    assert "must resolve to a file" not in error.message
+    assert "recursed" not in error.message
+    assert "failed: accumulating resources" in error.message
+
+
 def test_nothing_is_downloaded(tree: Path) -> None:
     url = "https://example.com/org/repo//deploy?ref=v1"
     (tree / "prod" / "kustomization.yaml").write_text(f"resources: ['{url}']\n")

@@ -84,7 +84,14 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
         print(f"{arguments.file}: not pruned: not everything could be checked", file=sys.stderr)
         return 2
     left = split(result.findings, entries).left
-    files = {repository_path(file.path) for file in discover(paths, exclude).files}
+    found = discover(paths, exclude)
+    files = {repository_path(file.path) for file in found.files}
+    for chart in found.charts:  # findings stand in helpers too, which are no YAML
+        files |= {
+            repository_path(os.path.join(folder, name))
+            for folder, _, names in os.walk(chart)
+            for name in names
+        }
     kept = without(entries, left, files, result.findings)
     before, after = _total(entries), _total(kept)
     if not arguments.check and kept != entries:

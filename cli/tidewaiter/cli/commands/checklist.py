@@ -30,6 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
     add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
+    add("--no-render", action="store_true", help="leave charts and kustomizations unrendered")
+    add("--values", action="append", metavar="FILE", help="values for charts; may be repeated")
+    add("--set", action="append", metavar="KEY=VALUE", help="one value for charts, as Helm has it")
+    add("--namespace", metavar="NAME", help="namespace that charts are rendered for")
     add("--format", choices=FORMATS, default="text", help="form of the report (default: text)")
     add("--output", metavar="FILE", help="write the report there rather than to stdout")
     add(
@@ -52,6 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         inventory=_inventory(arguments.inventory),
         plain_policy=_policy(arguments),
         today=today(),
+        render=not arguments.no_render,
+        values=tuple(arguments.values or ()),
+        settings=tuple(arguments.set or ()),
+        namespace=arguments.namespace or "",
     )
     data = run_checklist(job)
     for error in data["errors"]:

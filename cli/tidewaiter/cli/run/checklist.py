@@ -7,7 +7,7 @@ import os
 
 from tidewaiter.cli.result import LintError, lint_error
 from tidewaiter.cli.run.lint import is_set
-from tidewaiter.rules.checklist.answer import NOT_APPLICABLE, YES, answer
+from tidewaiter.rules.checklist.answer import NOT_APPLICABLE, YES, Checklist, ServiceAnswers, answer
 from tidewaiter.rules.checklist.items import ITEMS
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.inventory import Inventory
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from tidewaiter.rules.checklist.answer import Answer, Checklist, ServiceAnswers
+    from tidewaiter.rules.checklist.answer import Answer
     from tidewaiter.rules.checklist.attestation import Attestation
     from tidewaiter.rules.checklist.evidence import Evidence
-    from tidewaiter.rules.loading.sources import SourceFile
+    from tidewaiter.rules.loading.sources import Found, SourceFile
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import PlainPolicy
+    from tidewaiter.rules.rendering.rendered import RenderedFile
 
     Plain = dict[str, Any]
 
@@ -45,6 +46,10 @@ class ChecklistJob:
     inventory: tuple[str, ...]
     plain_policy: PlainPolicy
     today: str
+    render: bool = True
+    values: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    namespace: str = ""
 
 
 def run_checklist(job: ChecklistJob) -> Plain:
@@ -64,15 +69,15 @@ def _run(job: ChecklistJob) -> Plain:
     own = files.read(job.paths, named=True)
     others = files.read(job.inventory, named=False)
     complete = is_set(job.paths, files.found, job.inventory) and not files.errors
-    inventory = Inventory([*own, *others], complete=complete)
-    answered = answer(own, job.plain_policy, inventory, today=job.today)
+    answered = _answered(job, own, others, files.renderings, complete=complete)
     for crash in answered.crashes:
         message = f"rule {crash.rule} failed on {crash.resource!r} ({crash.error})"
         files.errors.append(LintError(crash.resource.file, None, None, message))
     places = _Places(files)
     data = _report(job, answered, places)
     data["complete"] = complete
-    data["summary"] |= {"files": len(files.found), "resources": len(own)}
+    made = sum(map(len, files.renderings))
+    data["summary"] |= {"files": len(files.found), "resources": len(own) + made}
     errors = sorted(files.errors, key=lambda each: (each.file, each.line or 0, each.message))
     data["summary"]["errors"] = len(errors)
     data["errors"] = [
@@ -82,6 +87,49 @@ def _run(job: ChecklistJob) -> Plain:
     return data
 
 
+def _answered(
+    job: ChecklistJob,
+    own: list[Resource],
+    others: list[Resource],
+    renderings: Sequence[list[Resource]],
+    *,
+    complete: bool,
+) -> Checklist:
+    """Answer for the plain manifests with all that is rendered beside them, and for each rendering with these beside it.
+
+    A service that two renderings make alike is answered for once.
+    """
+    rendered = {
+        (each.kind_id, each.namespace, each.name): each for row in renderings for each in row
+    }
+    sets = [(own, [*others, *rendered.values()]), *((row, [*own, *others]) for row in renderings)]
+    parts = [
+        answer(
+            asked,
+            job.plain_policy,
+            Inventory([*asked, *beside], complete=complete),
+            today=job.today,
+        )
+        for asked, beside in sets
+        if asked or asked is own
+    ]
+    services: dict[object, ServiceAnswers] = {}
+    for part in parts:
+        for row in part.services:
+            service = row.service
+            states = tuple((each.state, each.reason) for each in row.answers)
+            services.setdefault((service.namespace, service.name, service.kind, states), row)
+    return Checklist(
+        tuple(sorted(services.values(), key=_by_name)),
+        tuple(each for part in parts for each in part.malformed),
+        tuple(each for part in parts for each in part.crashes),
+    )
+
+
+def _by_name(row: ServiceAnswers) -> tuple[str, str, str]:
+    return row.service.namespace, row.service.name, row.service.kind
+
+
 class _Files:
     """The files of a run, and what went wrong in reading them."""
 
@@ -89,6 +137,9 @@ class _Files:
         self.errors: list[LintError] = []
         self.found: tuple[SourceFile, ...] = ()
         self.stdin: bytes | None = None
+        self.renderings: list[list[Resource]] = []
+        self.made_in: dict[int, RenderedFile] = {}
+        """The rendered file of each object of `renderings`, by its id."""
         self._job = job
         self._seen: set[str] = set()
         self._pod_specs = Policy(job.plain_policy).pod_specs
@@ -99,6 +150,8 @@ class _Files:
             return []
         found = discover(paths, self._job.exclude)
         self.errors += map(lint_error, found.errors)
+        if named and self._job.render and (found.charts or found.kustomizations):
+            found = self._rendered(found)
         if named:
             self.found = tuple(found.files)
         resources: list[Resource] = []
@@ -121,6 +174,19 @@ class _Files:
             resources += content.resources
         return resources
 
+    def _rendered(self, found: Found) -> Found:
+        """Render what there is of charts and kustomizations, and return the files beside."""
+        from tidewaiter.cli.run.rendering import objects_of, render
+
+        rendered = render(self._job, found)
+        self.errors += rendered.errors
+        for rendering in rendered.renderings:
+            objects, errors = objects_of(rendering, self._pod_specs)
+            self.errors += errors
+            self.renderings.append([resource for _, resource in objects])
+            self.made_in |= {id(resource): file for file, resource in objects}
+        return type(found)(rendered.files, found.errors)
+
     def content(self, path: str) -> bytes:
         """Return a file's bytes again. Raises InputError."""
         return self.stdin if path == STDIN and self.stdin is not None else read_file(path)
@@ -132,10 +198,14 @@ class _Places:
     def __init__(self, files: _Files) -> None:
         self._files = files
         self._locators: dict[str, Locator | None] = {}
+        self._rendered: dict[int, Locator] = {}
 
     def of(self, resource: Resource, pointer: str) -> Plain:
         """Return file, line and column of a JSON pointer in an object, line 1 where it is not known."""
         line, column = 1, 1
+        made_in = self._files.made_in.get(id(resource))
+        if made_in is not None:
+            return self._of_rendered(made_in, resource, pointer)
         locator = self._locator(resource.file)
         if locator is not None:
             try:
@@ -144,6 +214,15 @@ class _Places:
             except (IndexError, InputError):  # the file changed since it was read
                 pass
         return {"file": resource.file, "line": line, "column": column}
+
+    def _of_rendered(self, made_in: RenderedFile, resource: Resource, pointer: str) -> Plain:
+        key = id(made_in.data)
+        if key not in self._rendered:
+            self._rendered[key] = Locator(made_in.data)
+        span = self._rendered[key].document(resource.document).at(resource.prefix + pointer)
+        last = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+        place = made_in.place_of(span.line, pointer, last)
+        return {"file": place.file, "line": place.line, "column": place.column}
 
     def _locator(self, file: str) -> Locator | None:
         if file not in self._locators:

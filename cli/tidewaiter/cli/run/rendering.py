@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tidewaiter.cli.result import LintError, LintFinding
+    from tidewaiter.cli.run.checklist import ChecklistJob
     from tidewaiter.cli.run.known import Known
     from tidewaiter.cli.run.lint import Job
     from tidewaiter.cli.run.parallel import FindOut
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.loading.sources import Found
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
-    from tidewaiter.rules.rendering.rendered import Rendering, SourceIgnore
+    from tidewaiter.rules.rendering.rendered import RenderedFile, Rendering, SourceIgnore
 
     JudgeFiles = Callable[[list[PlainResource], list[PlainResource] | None], list[PartAnswer]]
 
@@ -47,7 +48,7 @@ class Rendered:
         return [lint_error(error) for each in self.renderings for error in each.errors]
 
 
-def render(job: Job, found: Found) -> Rendered:
+def render(job: Job | ChecklistJob, found: Found) -> Rendered:
     """Render the charts and kustomizations among what was found."""
     version = job.plain_policy.get("kubernetesVersion") or ".".join(map(str, LATEST_VERSION))
     options = ChartOptions(
@@ -152,15 +153,33 @@ def _is_alternative(rendering: Rendering, other: Rendering) -> bool:
 
 def _rows(rendering: Rendering, policy: Policy) -> list[PlainResource]:
     """Return the objects of a rendering as others know of them: without a file, so that they give way to their own."""
-    return [
-        (_BEHIND, each.object, "", 0, "")
-        for file in rendering.files
-        for each in read_resources(file.data, file.file, pod_specs=policy.pod_specs).resources
-    ]
+    objects, _ = objects_of(rendering, policy.pod_specs)
+    return [(_BEHIND, each.object, "", 0, "") for _, each in objects]
 
 
 _BEHIND = 10**9
 """The place in the run of what is rendered elsewhere."""
+
+
+def objects_of(
+    rendering: Rendering, pod_specs: dict[str, str]
+) -> tuple[list[tuple[RenderedFile, Resource]], list[LintError]]:
+    """Return the objects of a rendering, each with the file it is in, and at the sources what could not be read."""
+    objects: list[tuple[RenderedFile, Resource]] = []
+    errors: list[LintError] = []
+    for file in rendering.files:
+        content = read_resources(file.data, file.file, pod_specs=pod_specs)
+        errors += [_at_source(lint_error(error), file) for error in content.errors]
+        for resource in content.resources:
+            if file.ignores_of is not None:
+                resource.ignores += file.ignores_of(resource.document)
+            objects.append((file, resource))
+    return objects, errors
+
+
+def _at_source(error: LintError, file: RenderedFile) -> LintError:
+    at = file.place_of(error.line or 1, "", "")
+    return replace(error, file=at.file, line=at.line, column=None)
 
 
 def _judge_rendering(
@@ -253,10 +272,7 @@ def _placed(answer: PartAnswer, rendering: Rendering, job: Job) -> PartAnswer:
     errors = []
     for error in answer.errors:
         source = files.get(error.file)
-        if source is not None:
-            at = source.place_of(error.line or 1, "", "")
-            error = replace(error, file=at.file, line=at.line, column=None)
-        errors.append(error)
+        errors.append(_at_source(error, source) if source is not None else error)
     return replace(answer, findings=tuple(findings), lines=lines, errors=tuple(errors))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -135,12 +136,21 @@ def build(
             output = run_bounded([*program, here], b"", "building the kustomization")
             return _rendering(title, kustomization, output, here)
     except InputError as error:
-        message = error.message
+        message = _told(error.message)
         for url in kustomization.remote:
             message += f"; {url} is remote, and nothing is downloaded here"
         return Rendering(
             title, kustomization.folder, (), (InputError(message, file=kustomization.file),)
         )
+
+
+def _told(message: str) -> str:
+    """Return an error of the build without the log line that it may stand in, and without what we have laid around."""
+    what, failed, text = message.partition(" failed: ")
+    logged = re.fullmatch(r'[EF]\d{4} .*? err="(.*)"', text)
+    text = logged[1] if logged else text.removeprefix("error: ").removeprefix("Error: ")
+    inner = re.search(r"recursed accumulation of path '[^']*': (.*)", text)
+    return f"{what}{failed}{inner[1] if inner else text}"
 
 
 def _entries(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
