@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +137,22 @@ def test_a_review_whose_copy_is_killed_is_denied(tmp_path: Path) -> None:
         assert "drop-all-capabilities" in server.post("/validate", SOME).text
 
 
+def test_where_no_copy_can_be_made_the_server_judges_itself(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.client()
+        # The only connection so far, and the server has it.
+        client.request("GET", "/livez")
+        assert client.getresponse().read()
+        used = _descriptors(server)
+        free = next(number for number in range(len(used) + 1) if number not in used)
+        _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (free, hard))
+        client.request("POST", "/validate", SOME, {"content-type": "application/json"})
+        assert json.load(client.getresponse())["response"]["allowed"] is False
+        assert "no copy of the server can be made" in server.log
+        client.close()
+
+
 def test_what_the_policy_lets_in_without_a_verdict_is_let_in(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(
         "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: default}\n"
@@ -234,6 +251,10 @@ def _apart(work: Any, seconds: float = 20) -> Any:
 def _for_ever() -> None:
     while True:
         pass
+
+
+def _descriptors(server: Webhook) -> set[int]:
+    return {int(name) for name in os.listdir(f"/proc/{server.process.pid}/fd")}
 
 
 def _children(server: Webhook) -> list[int]:

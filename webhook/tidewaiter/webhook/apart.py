@@ -41,15 +41,16 @@ class Apart:
         self._turn = asyncio.Lock()
 
     async def run(self, work: Callable[[], Result], seconds: float) -> Result:
-        """Return what `work` returns, which must be something that pickle takes. Raises GaveUp."""
+        """Return what `work` returns, which must be something that pickle takes.
+
+        Raises GaveUp, and OSError where the system makes no copy.
+        """
         try:
             async with asyncio.timeout(seconds) as limit, self._turn:
                 left = (limit.when() or 0) - asyncio.get_running_loop().time()
                 content = await _done_by_copy(work, left)
         except TimeoutError:
             raise GaveUp("it took too long") from None
-        except OSError as error:
-            raise GaveUp(f"no copy can be made: {error.strerror}") from None
         if not content:
             raise GaveUp("it failed, or took too much time or memory")
         result: Result = pickle.loads(content)  # noqa: S301 - written by this very program

@@ -203,6 +203,9 @@ class Reviews:
         try:
             # Its rules stop a margin before the deadline; what does not is ended there.
             result = await self._apart.run(work, deadline - time.monotonic())
+        except OSError as error:
+            logger.error("no copy of the server can be made, so reviews wait: %s", error.strerror)
+            result = work()
         except GaveUp as why:
             logger.error("a review in a copy of the server could not be judged: %s", why)
             return undecided(read(gate, body), loaded, f"tidewaiter could not judge this: {why}")
