@@ -282,6 +282,23 @@ def test_hovering_explains_the_finding(tmp_path: Path) -> None:
     run(session())
 
 
+def test_hovering_explains_what_is_about_the_very_place_first(tmp_path: Path) -> None:
+    flow = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
+        "spec: {containers: [{name: a, image: 'a:1', securityContext: {privileged: true}}]}\n"
+    )
+
+    async def session() -> None:
+        async with editor(tmp_path) as one:
+            found = by_rule(await one.open("pod.yaml", flow))
+            start = found["no-privileged"].range.start
+            assert start > found["resource-limits"].range.start
+            text = await one.hover("pod.yaml", start.line, start.character)
+            assert text.index("**no-privileged**") < text.index("**resource-limits**")
+
+    run(session())
+
+
 def test_hovering_over_a_rule_name_explains_the_rule(tmp_path: Path) -> None:
     comment = "      # tidewaiter: ignore[image-digest] built here\n"
     pod = POD.replace("      image:", f"{comment}      image:")

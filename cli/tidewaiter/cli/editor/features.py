@@ -138,8 +138,13 @@ def _hover(server: Server, uri: str, position: types.Position) -> types.Hover | 
     ]
     if not found:
         return None
+    found.sort(key=lambda row: _size(row[0]))  # what is about this very place comes first
     texts = dict.fromkeys(finding_text(each) for each, _ in found)
     return types.Hover(_markdown("\n\n---\n\n".join(texts)), found[0][1])
+
+
+def _size(finding: LintFinding) -> tuple[int, int]:
+    return finding.end_line - finding.line, finding.end_column - finding.column
 
 
 def _markdown(text: str) -> types.MarkupContent:
