@@ -7,10 +7,10 @@ of them that could be taken for a yes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -25,6 +25,7 @@ from tidewaiter.rules.signatures.authority import (
     KeyAuthority,
     KeylessAuthority,
 )
+from tidewaiter.rules.signatures.ed25519_chain import find_path
 from tidewaiter.rules.signatures.keys import PublicKey, known_key, read_public_key
 from tidewaiter.rules.signatures.signed_time import read_certificates, signed_times
 from tidewaiter.rules.signatures.statement import BadSignature
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidewaiter.rules.signatures.candidate import Candidate
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 class Undecided(TidewaiterError):
@@ -164,9 +167,27 @@ def _check_chain(
         .build_client_verifier()
     )
     try:
-        verifier.verify(leaf, between)
+        if leaf.signature_algorithm_oid == SignatureAlgorithmOID.ED25519:
+            find_path(leaf, between, roots, moment)
+            _check_leaf(leaf)
+        else:
+            verifier.verify(leaf, between)
     except (VerificationError, x509.UnsupportedGeneralNameType, ValueError) as error:
         raise BadSignature(f"its certificate leads to none of the roots: {_brief(error)}") from None
+
+
+def _check_leaf(leaf: x509.Certificate) -> None:
+    """Check what the library would by the policy of leaves."""
+    _is_a_leaf(None, None, _value(leaf, x509.BasicConstraints))
+    _may_sign(None, None, _value(leaf, x509.KeyUsage))
+    _is_for_code(None, None, _value(leaf, x509.ExtendedKeyUsage))
+
+
+def _value(leaf: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return leaf.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _may_sign_certificates(_: object, __: object, usage: x509.KeyUsage | None) -> None:
