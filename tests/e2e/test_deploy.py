@@ -215,7 +215,7 @@ class Installed(NamedTuple):
             spec["jobTemplate"]["spec"]["template"] if "jobTemplate" in spec else spec["template"]
         )
         (container,) = template["spec"]["containers"]
-        outside = ("--bind", "--policy", "--shards", "serve", "scan")
+        outside = ("--bind", "--policy=/", "--base", "--shards", "serve", "scan")
         return [each for each in container["args"] if not each.startswith(outside)]
 
 
@@ -263,7 +263,7 @@ def test_the_scan_uses_all_of_its_rights_and_wants_no_others(
     arguments = [
         *installed.arguments("CronJob", account),
         "--shards=2",
-        f"--policy={policy}",
+        f"--base={policy}",
         f"--kubeconfig={kubeconfig}",
     ]
 

@@ -460,6 +460,69 @@ def test_policy_diff_compares_a_file_with_the_cluster(
     assert b"ClusterPolicy wrong is not accepted: /spec/rules/pbd" in capfdbinary.readouterr().err
 
 
+def test_lint_and_scan_judge_by_what_is_in_force_in_the_cluster(
+    defined: ApiServer, shop: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    other = new_namespace(defined)
+    defined.admin.create(policy({"rules": {"run-as-non-root": {"severity": "info"}}}, "a-general"))
+    defined.admin.create(policy({"profile": ["pss-baseline", "pss-restricted"]}, "ours", shop))
+    base = tmp_path / "base.yaml"
+    base.write_text(LAX)
+    by_cluster = [
+        "--policy",
+        "cluster",
+        "--base",
+        str(base),
+        "--kubeconfig",
+        str(defined.kubeconfig),
+    ]
+
+    def found(*command: str) -> set[str]:
+        code = main([*command, *by_cluster, "--format", "json"])
+        findings = json.loads(capfdbinary.readouterr().out)["findings"]
+        assert code == any(each["severity"] == "error" for each in findings), findings
+        return {each["rule"] for each in findings if each["severity"] == "error"}
+
+    denied: dict[str, set[str]] = {}
+    with following(defined, tmp_path / "webhook") as webhook:
+        until(lambda: denies(webhook, shop))
+        for namespace in (shop, other):
+            reviewed = webhook.review(pod(namespace))["auditAnnotations"]
+            denied[namespace] = set(filter(None, reviewed.get("denied", "").split(",")))
+            manifest = tmp_path / f"{namespace}.yaml"
+            manifest.write_text(json.dumps(pod(namespace)))
+            assert found("lint", str(manifest)) == denied[namespace]
+            defined.admin.create(pod(namespace))
+            assert found("scan", "-n", namespace) == denied[namespace]
+            defined.admin.delete(pod(namespace))
+    assert denied[shop] > denied[other] == set()
+    assert main(["policy", "show", str(tmp_path / f"{shop}.yaml"), *by_cluster]) == 0
+    told = capfdbinary.readouterr().out.decode()
+    assert f"Policy {shop}/ours" in told
+    assert "ClusterPolicy a-general" in told
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["lint pod.yaml", "scan", "fix pod.yaml", "checklist pod.yaml", "policy show pod.yaml"],
+)
+def test_what_is_not_accepted_is_told_and_ends_with_2(
+    defined: ApiServer,
+    shop: str,
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pod.yaml").write_text(json.dumps(pod(shop)))
+    defined.admin.create(policy({"rules": {"pbd": {}}}, "wrong", shop))
+    by_cluster = ["--policy", "cluster", "--kubeconfig", str(defined.kubeconfig)]
+    assert main([*command.split(), *by_cluster]) == 2
+    told = capfdbinary.readouterr()
+    assert f"Policy {shop}/wrong is not accepted: /spec/".encode() in told.err
+
+
 SPECS: tuple[Object, ...] = (
     {},
     {"profile": "all"},

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.errors import TidewaiterError
     from tidewaiter.rules.fixes.edit import PlainFix
+    from tidewaiter.rules.policy.compiled import PlainPolicy
 
 
 @record
@@ -86,6 +87,11 @@ class LintResult:
     errors: tuple[LintError, ...]
     lines: dict[tuple[str, int], str]
     held: Held = Held()
+
+
+def refused_parts(plain: PlainPolicy) -> list[LintError]:
+    """Return as errors what is not accepted of a policy: what it would say is not judged by."""
+    return [LintError("", None, None, each) for each in plain.get("refused", ())]
 
 
 def lint_error(error: TidewaiterError) -> LintError:

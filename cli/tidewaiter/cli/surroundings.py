@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.policy.compiled import PlainPolicy
 
+CLUSTER = "cluster"
+"""The word in the place of a policy file; a file of that name is `./cluster`."""
 INVENTORY_HELP = "manifests or a snapshot to know of, or the word: cluster"
 _PIECES = 4096
 
@@ -62,14 +64,29 @@ def stated_policy(
     skip: list[str] | None = None,
     fail_on: str | None = None,
     use_cache: bool = True,
+    base: str | None = None,
+    kubeconfig: str | None = None,
+    context: str | None = None,
 ) -> PlainPolicy:
-    """Read the policy file, where there is one, and lay the options over it."""
+    """Read the policy file, where there is one, or what holds in a cluster, and lay the options over it.
+
+    The last three are for a cluster: the policy file that its webhook has, and how to reach it. What is not accepted
+    of a cluster's policies is in `refused`. Raises PolicyError, InputError and ClusterError.
+    """
     plain: PlainPolicy = {}
+    if base and path != CLUSTER:
+        from tidewaiter.rules.errors import InputError
+
+        raise InputError("--base is for --policy cluster")
     if not path:
         from tidewaiter.rules.policy.discovery import find_policy
 
         path = find_policy(os.getcwd())
-    if path:
+    if path == CLUSTER:
+        from tidewaiter.cli.cluster_policy import cluster_policy
+
+        plain = cluster_policy(base, kubeconfig, context)
+    elif path:
         from tidewaiter.rules.policy.file import load_policy
 
         plain = load_policy(path, use_cache=use_cache)
@@ -87,11 +104,31 @@ def stated_policy(
     return plain
 
 
+def tell_of_refused(plain: PlainPolicy) -> bool:
+    """Name on stderr what is not accepted of a policy; tell whether there is any."""
+    from tidewaiter.cli.streams import complain
+
+    for each in plain.get("refused", ()):
+        complain(f"tidewaiter: {each}")
+    return bool(plain.get("refused"))
+
+
+def add_policy_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that choose a policy."""
+    add = parser.add_argument
+    add(
+        "--policy",
+        metavar="FILE|cluster",
+        help="policy file (default: tidewaiter.yaml here or above), or what is in force in the cluster",
+    )
+    add("--base", metavar="FILE", help="for --policy cluster: the policy file of its webhook")
+
+
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options that choose a cluster, as kubectl has them."""
     add = parser.add_argument
-    add("--kubeconfig", metavar="FILE", help="for --inventory cluster; default: as kubectl")
-    add("--context", metavar="NAME", help="for --inventory cluster: context of the kubeconfig")
+    add("--kubeconfig", metavar="FILE", help="for the word cluster; default: as kubectl")
+    add("--context", metavar="NAME", help="for the word cluster: context of the kubeconfig")
 
 
 def today() -> str:

@@ -42,6 +42,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("command", ["lint app.yaml", "scan", "policy show app.yaml"])
+def test_a_base_is_for_the_policy_of_a_cluster(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([*command.split(), "--base", "tidewaiter.yaml"]) == 2
+    assert "--base is for --policy cluster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["lint app.yaml", "scan", "policy show app.yaml"])
+def test_the_policy_of_a_cluster_that_cannot_be_asked_is_not_taken_for_none(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    # A file of that name is ./cluster.
+    Path("cluster").write_text(POLICY, encoding="utf-8")
+    assert main([*command.split(), "--policy", "cluster", "--kubeconfig", "missing"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "missing" in told.err
+
+
 def test_check_says_that_a_policy_is_valid_and_what_has_no_effect(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

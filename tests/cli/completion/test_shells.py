@@ -31,6 +31,8 @@ EXPECTED = [
     ("explain no-privilege", {"no-privilege-escalation", "no-privileged"}),
     ("lint man", {"manifests"}),
     ("lint --policy man", {"manifests"}),
+    ("lint --policy clu", {"cluster"}),
+    ("lint --inventory man", {"manifests"}),
     ("completion ", set(SHELLS)),
 ]
 

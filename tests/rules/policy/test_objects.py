@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.policy.compiled import Policy
 from tidewaiter.rules.policy.definition import spec_schema
 from tidewaiter.rules.policy.model import PolicySpec
 from tidewaiter.rules.policy.objects import join, place_of
+from tidewaiter.rules.policy.validation import validated
 
 
 def policy(name: str, spec: dict[str, Any], namespace: str = "") -> dict[str, Any]:
@@ -27,6 +29,44 @@ def policy(name: str, spec: dict[str, Any], namespace: str = "") -> dict[str, An
 def workload(kind: str = "Deployment", namespace: str = "shop") -> Resource:
     metadata = {"name": "web", "namespace": namespace}
     return Resource({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {}})
+
+
+STATED: dict[str, Any] = {
+    "profile": ["production"],
+    "kubernetesVersion": "1.33",
+    "failOn": "warning",
+    "rules": {"pdb": {"severity": "error"}},
+    "overrides": [{"match": {"namespaces": ["shop"]}, "profile": "all"}],
+    "exemptions": [{"match": {"namespaces": ["old"]}, "rules": ["pdb"], "reason": "goes"}],
+    "admission": {"mode": "warn"},
+    "workloads": [{"apiVersion": "example.com/v1", "kind": "Game", "podSpec": "/spec"}],
+    "compatibility": ["polaris"],
+    "pin": {"values": [{"files": ["values.yaml"], "paths": ["/image"]}]},
+    "customRules": [{"name": "no", "expression": "false", "message": "no"}],
+    "images": [{"match": ["*"], "authorities": {"static": "pass"}}],
+    "imageSettings": {"unmatched": "deny"},
+}
+_PLACES = {"line", "source", "ruleLines", "ruleSources", "file", "name"}
+
+
+def test_a_cluster_policy_says_what_a_file_does_whatever_it_states() -> None:
+    # Files are refused in objects, which have none beside them.
+    assert STATED.keys() == PolicySpec.model_fields.keys() - {"admissionPolicies"}
+    for key, value in STATED.items():
+        text = yaml.safe_dump(policy("one", {key: value}) | {"kind": "Policy"})
+        of_file = validated(text.encode(), "tidewaiter.yaml")
+        joined = join({}, [policy("one", {key: value})])
+        assert joined.verdicts[place_of(policy("one", {}))].is_accepted
+        stated = without_places(joined.plain)
+        assert stated
+        assert stated == without_places(of_file)
+
+
+def without_places(value: Any) -> Any:
+    """Return a policy without what tells where it is from."""
+    if isinstance(value, dict):
+        return {key: without_places(each) for key, each in value.items() if key not in _PLACES}
+    return [without_places(each) for each in value] if isinstance(value, list) else value
 
 
 def test_of_cluster_policies_the_later_name_wins_key_by_key() -> None:

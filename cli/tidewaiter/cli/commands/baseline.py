@@ -10,7 +10,7 @@ import os
 import sys
 
 from tidewaiter.cli.streams import complain
-from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options
+from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options, add_policy_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("file", metavar="FILE", help="the baseline")
     add("paths", nargs="*", metavar="PATH", help="what to lint, as of `lint` (default: .)")
     add("--check", action="store_true", help="write nothing; exit 1 if something is fixed")
-    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add_policy_options(prune)
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
@@ -69,6 +69,9 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
             arguments.policy,
             profiles=arguments.profile,
             kubernetes_version=arguments.kubernetes_version,
+            base=arguments.base,
+            kubeconfig=arguments.kubeconfig,
+            context=arguments.context,
         ),
         jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         today=today(),

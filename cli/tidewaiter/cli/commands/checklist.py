@@ -6,9 +6,8 @@ mistake in the call or the policy, or input that cannot be read): what could be 
 
 from __future__ import annotations
 
-import os
-
 from tidewaiter.cli.streams import complain
+from tidewaiter.cli.surroundings import add_cluster_options, add_policy_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from tidewaiter.rules.policy.compiled import PlainPolicy
 
 FORMATS = ("text", "json", "markdown", "html")
 FAIL_LEVELS = ("no", "unknown", "never")
@@ -26,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help="file, folder or - for stdin (default: .)")
-    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add_policy_options(parser)
+    add_cluster_options(parser)
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
     add("--inventory", action="append", metavar="PATH", help="further manifests to know of")
@@ -48,13 +47,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Answer, print the report and return the exit code."""
     from tidewaiter.cli.run.checklist import ChecklistJob, run_checklist
-    from tidewaiter.cli.surroundings import today, use_color, write
+    from tidewaiter.cli.surroundings import stated_policy, today, use_color, write
 
     job = ChecklistJob(
         paths=tuple(arguments.paths or ["."]),
         exclude=tuple(arguments.exclude or ()),
         inventory=_inventory(arguments.inventory),
-        plain_policy=_policy(arguments),
+        plain_policy=stated_policy(
+            arguments.policy,
+            kubernetes_version=arguments.kubernetes_version,
+            base=arguments.base,
+            kubeconfig=arguments.kubeconfig,
+            context=arguments.context,
+        ),
         today=today(),
         render=not arguments.no_render,
         values=tuple(arguments.values or ()),
@@ -105,13 +110,3 @@ def _render(form: str, data: dict[str, Any], *, color: bool) -> Iterator[str]:
     from tidewaiter.cli.checklist_output import text_form
 
     return text_form.pieces(data, color=color)
-
-
-def _policy(arguments: argparse.Namespace) -> PlainPolicy:
-    from tidewaiter.rules.policy.discovery import find_policy
-    from tidewaiter.rules.policy.file import load_policy
-    from tidewaiter.rules.policy.options import with_options
-
-    path = arguments.policy or find_policy(os.getcwd())
-    plain: PlainPolicy = load_policy(path) if path else {}
-    return with_options(plain, kubernetes_version=arguments.kubernetes_version)

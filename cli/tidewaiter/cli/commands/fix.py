@@ -14,6 +14,7 @@ from tidewaiter.cli.streams import complain, say
 from tidewaiter.cli.surroundings import (
     INVENTORY_HELP,
     add_cluster_options,
+    add_policy_options,
     shown,
     stated_policy,
     today,
@@ -46,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--kind", action="append", choices=KINDS, help="what --generate writes; repeatable")
     add("--rule", action="append", metavar="RULE", help="mend only this rule's; may be repeated")
     add("--skip", action="append", metavar="RULE", help="do not mend this rule's; repeatable")
-    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add_policy_options(parser)
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--exclude", action="append", metavar="GLOB", help="leave out files, as in .gitignore")
@@ -138,6 +139,9 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
             kubernetes_version=arguments.kubernetes_version,
             only=arguments.rule,
             skip=arguments.skip,
+            base=arguments.base,
+            kubeconfig=arguments.kubeconfig,
+            context=arguments.context,
         ),
         jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         today=today(),

@@ -13,6 +13,7 @@ from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import (
     INVENTORY_HELP,
     add_cluster_options,
+    add_policy_options,
     stated_policy,
     today,
     use_color,
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help="file, folder or - for stdin (default: .)")
-    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add_policy_options(parser)
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for, 1.0 to 1.37")
     add("--only", action="append", metavar="RULE", help="run only this rule; may be repeated")
@@ -94,6 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
         skip=arguments.skip,
         fail_on=arguments.fail_on,
         use_cache=not arguments.no_cache,
+        base=arguments.base,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
     )
     job = Job(
         paths=tuple(arguments.paths or ["."]),

@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.surroundings import (
+    add_cluster_options,
+    add_policy_options,
+    stated_policy,
+    tell_of_refused,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -33,11 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--kind", help="only objects of this kind")
     show.add_argument("--name", help="only objects of this name")
     show.add_argument("--namespace", help="only objects of this namespace")
-    show.add_argument(
-        "--policy",
-        metavar="FILE|cluster",
-        help="default: tidewaiter.yaml here or above; cluster: what its objects say",
-    )
+    add_policy_options(show)
+    add_cluster_options(show)
     show.add_argument("--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`")
     show.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     show.add_argument("--all", action="store_true", help="also the rules that are switched off")
@@ -52,7 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="vap: ValidatingAdmissionPolicies of Kubernetes, with their bindings",
     )
-    export.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
+    add_policy_options(export)
+    add_cluster_options(export)
     export.add_argument(
         "--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`"
     )
@@ -67,7 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     test.add_argument(
         "folders", nargs="+", metavar="FOLDER", help="each file or folder in it is a case"
     )
-    test.add_argument("--policy", metavar="FILE", help="default: tidewaiter.yaml here or above")
+    add_policy_options(test)
+    add_cluster_options(test)
     test.add_argument("--profile", action="append", metavar="NAME", help="as of `tidewaiter lint`")
     test.add_argument("--kubernetes-version", metavar="X.Y", help="as of `tidewaiter lint`")
     diff = actions.add_parser(
@@ -96,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "test":
         from tidewaiter.cli.commands import policy_test
 
-        return policy_test.run(arguments, _policy(arguments), _today())
+        return policy_test.run(arguments, _whole_policy(arguments), _today())
     return _check(arguments) if arguments.action == "check" else _show(arguments)
 
 
@@ -116,7 +122,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.rules.policy.export import OLDEST, export
 
-    policy = Policy(_policy(arguments))
+    policy = Policy(_whole_policy(arguments))
     if policy.version < OLDEST:
         msg = "Kubernetes serves ValidatingAdmissionPolicy v1 from 1.30 on"
         raise PolicyError(msg, file=policy.file)
@@ -212,7 +218,8 @@ def _show(arguments: argparse.Namespace) -> int:
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.rules.policy.explain import effective_policy
 
-    policy = Policy(_policy(arguments, may_be_cluster=True))
+    plain = _policy(arguments)
+    policy = Policy(plain)
     resources: list[Resource | None] = list(_resources(arguments, policy)) or [None]
     today, by_option = _today(), bool(arguments.profile)
     shown = [
@@ -229,7 +236,7 @@ def _show(arguments: argparse.Namespace) -> int:
         for resource, found in shown:
             lines += [*_text(resource, found, policy.file, with_off=arguments.all), ""]
         _print(lines[:-1])
-    return 0
+    return 2 if tell_of_refused(plain) else 0
 
 
 def _print(lines: Iterable[str]) -> None:
@@ -248,22 +255,24 @@ def _today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def _policy(arguments: argparse.Namespace, *, may_be_cluster: bool = False) -> PlainPolicy:
-    from tidewaiter.rules.policy.discovery import find_policy
-    from tidewaiter.rules.policy.file import load_policy
-    from tidewaiter.rules.policy.options import with_options
-
-    path = arguments.policy or find_policy(os.getcwd())
-    plain: PlainPolicy
-    if may_be_cluster and path == "cluster" and not os.path.exists(path):
-        from tidewaiter.cli.commands.policy_diff import policy_of_cluster
-
-        plain = policy_of_cluster(None, None, None)[0]
-    else:
-        plain = load_policy(path) if path else {}
-    return with_options(
-        plain, profiles=arguments.profile, kubernetes_version=arguments.kubernetes_version
+def _policy(arguments: argparse.Namespace) -> PlainPolicy:
+    return stated_policy(
+        arguments.policy,
+        profiles=arguments.profile,
+        kubernetes_version=arguments.kubernetes_version,
+        base=arguments.base,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
     )
+
+
+def _whole_policy(arguments: argparse.Namespace) -> PlainPolicy:
+    from tidewaiter.rules.errors import PolicyError
+
+    plain = _policy(arguments)
+    if refused := plain.get("refused"):
+        raise PolicyError("\n".join(refused))
+    return plain
 
 
 def _resources(arguments: argparse.Namespace, policy: object) -> Iterator[Resource]:

@@ -6,19 +6,16 @@ Exit codes: 0 the same, 1 not, 2 it cannot be known: a policy has a mistake, or 
 from __future__ import annotations
 
 import json
-import os
-import sys
+
+from tidewaiter.cli.surroundings import CLUSTER, add_cluster_options, tell_of_refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from typing import Any
 
     from tidewaiter.rules.policy.compiled import PlainPolicy
     from tidewaiter.rules.policy.difference import Change
-
-CLUSTER = "cluster"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("after", metavar="FILE|cluster", help="what to compare it with")
     parser.add_argument(
-        "--base",
-        metavar="FILE",
-        help="the policy file that the cluster's webhook has (default: none)",
+        "--base", metavar="FILE", help="for the word cluster: the policy file of its webhook"
     )
-    parser.add_argument("--kubeconfig", metavar="FILE", help="access to the cluster, as kubectl")
-    parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig")
+    add_cluster_options(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
@@ -57,45 +51,13 @@ def run(arguments: argparse.Namespace) -> tuple[int, list[str]]:
 
 
 def _read(name: str, arguments: argparse.Namespace) -> tuple[PlainPolicy, bool]:
+    from tidewaiter.cli.cluster_policy import cluster_policy
     from tidewaiter.rules.policy.file import load_policy
 
-    if name != CLUSTER or os.path.exists(name):
+    if name != CLUSTER:
         return load_policy(name), True
-    return policy_of_cluster(arguments.base, arguments.kubeconfig, arguments.context)
-
-
-def policy_of_cluster(
-    base: str | None, kubeconfig: str | None, context: str | None
-) -> tuple[PlainPolicy, bool]:
-    """Return what the objects of a cluster make of a file, and whether all of them are accepted.
-
-    Those that are not are named on stderr: an earlier form of theirs may be in force.
-    """
-    import asyncio
-
-    from tidewaiter.rules.errors import InputError
-    from tidewaiter.rules.policy.file import load_policy
-    from tidewaiter.rules.policy.objects import join, shown
-
-    try:
-        from tidewaiter.rules.cluster.client import open_client
-        from tidewaiter.rules.cluster.policies import read_policies
-    except ModuleNotFoundError as error:
-        msg = f"a part is missing ({error.name}): install tidewaiter[cluster]"
-        raise InputError(msg) from error
-
-    async def read() -> list[dict[str, Any]]:
-        async with open_client(kubeconfig, context) as client:
-            return await read_policies(client)
-
-    plain: PlainPolicy = load_policy(base) if base else {}
-    joined = join(plain, asyncio.run(read()))
-    refused = {
-        place: verdict for place, verdict in joined.verdicts.items() if not verdict.is_accepted
-    }
-    for place, verdict in refused.items():
-        print(f"tidewaiter: {shown(place)} is not accepted: {verdict.message}", file=sys.stderr)
-    return joined.plain, not refused
+    plain = cluster_policy(arguments.base, arguments.kubeconfig, arguments.context)
+    return plain, not tell_of_refused(plain)
 
 
 def _text(change: Change) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from tidewaiter.cli.streams import complain
-from tidewaiter.cli.surroundings import today, use_color, write
+from tidewaiter.cli.surroundings import add_policy_options, stated_policy, today, use_color, write
 from tidewaiter.rules.errors import InputError
 
 TYPE_CHECKING = False
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tidewaiter.cli.result import LintResult
     from tidewaiter.rules.cluster.reports import Written
     from tidewaiter.rules.cluster.shard import Shard
-    from tidewaiter.rules.policy.compiled import PlainPolicy
 
 FORMATS = ("text", "json")
 FAIL_LEVELS = ("error", "warning", "info", "never")
@@ -40,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shards", metavar="TOTAL", help="the part of a pod of an Indexed Job of TOTAL completions"
     )
     add("--only-readable", action="store_true", help="pass over kinds that may not be listed")
-    add("--policy", metavar="FILE", help="policy file (default: tidewaiter.yaml here or above)")
+    add_policy_options(parser)
     add("--profile", action="append", metavar="NAME", help="set of rules; may be repeated")
     add("--kubernetes-version", metavar="X.Y", help="version to check for (default: the cluster's)")
     add("--only", action="append", metavar="RULE", help="run only this rule; may be repeated")
@@ -74,7 +73,18 @@ def run(arguments: argparse.Namespace) -> int:
     show = _wanted(arguments.show)
     reports = _reports(arguments)
     shard = _shard(arguments)
-    plain = _policy(arguments)
+    plain = stated_policy(
+        arguments.policy,
+        profiles=arguments.profile,
+        kubernetes_version=arguments.kubernetes_version,
+        only=arguments.only,
+        skip=arguments.skip,
+        fail_on=arguments.fail_on,
+        use_cache=not arguments.no_cache,
+        base=arguments.base,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+    )
     from tidewaiter.cli.run.scan import Job, scan_cluster
 
     job = Job(
@@ -115,29 +125,6 @@ def _told(written: Written) -> str:
     return (
         f"Reports in the cluster: {written.applied} written, {written.unchanged} as before, "
         f"{written.removed} removed."
-    )
-
-
-def _policy(arguments: argparse.Namespace) -> PlainPolicy:
-    """Read the policy file, where there is one, and lay the options over it."""
-    import os
-
-    from tidewaiter.rules.policy.discovery import find_policy
-    from tidewaiter.rules.policy.options import with_options
-
-    plain: PlainPolicy = {}
-    path = arguments.policy or find_policy(os.getcwd())
-    if path:
-        from tidewaiter.rules.policy.file import load_policy
-
-        plain = load_policy(path, use_cache=not arguments.no_cache)
-    return with_options(
-        plain,
-        profiles=arguments.profile,
-        kubernetes_version=arguments.kubernetes_version,
-        only=arguments.only,
-        skip=arguments.skip,
-        fail_on=arguments.fail_on,
     )
 
 

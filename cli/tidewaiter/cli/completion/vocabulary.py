@@ -136,5 +136,6 @@ def _value(action: argparse.Action, formats: tuple[str, ...]) -> Value:
         return Value(formats)
     if metavar == "FORMAT=FILE":
         return Value(formats, REPORTS)
-    *words, last = metavar.split("|")
-    return Value(tuple(words), FILES) if last in _FILES else Value()
+    parts = metavar.split("|")
+    words = tuple(each for each in parts if each not in _FILES)
+    return Value(words, FILES) if len(words) < len(parts) else Value()

@@ -94,7 +94,9 @@ def _action(value: Value) -> str:
     if value.kind == REPORTS:
         return f"_values -S = format {' '.join(f'{word}:file:_files' for word in value.words)}"
     if value.kind == FILES:
-        return f"_alternative 'words:word:({words})' 'files:file:_files'" if words else "_files"
+        # With a space before it the call is made as it stands, without options that it has not.
+        both = rf" _alternative 'words\:word\:({words})' 'files\:file\:_files'"
+        return both if words else "_files"
     return f"({words})" if words else " "
 
 

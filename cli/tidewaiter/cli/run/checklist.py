@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 
-from tidewaiter.cli.result import LintError, lint_error
+from tidewaiter.cli.result import LintError, lint_error, refused_parts
 from tidewaiter.cli.run.lint import is_set
 from tidewaiter.rules.checklist.answer import NOT_APPLICABLE, YES, Checklist, ServiceAnswers, answer
 from tidewaiter.rules.checklist.items import ITEMS
@@ -73,6 +73,7 @@ def _run(job: ChecklistJob) -> Plain:
     for crash in answered.crashes:
         message = f"rule {crash.rule} failed on {crash.resource!r} ({crash.error})"
         files.errors.append(LintError(crash.resource.file, None, None, message))
+    files.errors += refused_parts(job.plain_policy)
     places = _Places(files)
     data = _report(job, answered, places)
     data["complete"] = complete

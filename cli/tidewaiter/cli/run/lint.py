@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 
-from tidewaiter.cli.result import LintFinding, LintResult, lint_error
+from tidewaiter.cli.result import LintFinding, LintResult, lint_error, refused_parts
 from tidewaiter.rules.cache_folder import name_of
 from tidewaiter.rules.catalogue import stamp
 from tidewaiter.rules.errors import InputError
@@ -88,6 +88,7 @@ def _lint(
 ) -> LintResult:
     found = discover(job.paths, job.exclude)
     errors = [lint_error(error) for error in found.errors]
+    errors += refused_parts(job.plain_policy)
     complete = is_set(job.paths, found.files, job.inventory)
     if STDIN not in contents and any(file.path == STDIN for file in found.files):
         try:

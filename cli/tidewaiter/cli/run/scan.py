@@ -6,7 +6,7 @@ import gc
 
 from tidewaiter.cli.result import LintError, LintFinding, LintResult
 from tidewaiter.cli.run.images import with_unanswered
-from tidewaiter.rules.errors import ClusterError, InputError
+from tidewaiter.rules.errors import ClusterError, InputError, PolicyError
 from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
@@ -115,6 +115,7 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
                 errors += written.errors
         except ClusterError as error:
             errors.append(error)
+        errors += map(PolicyError, job.plain_policy.get("refused", ()))
         result = _result(found, policy.file, errors)
         return Done(with_unanswered(result) if job.verify_images else result, written)
 

@@ -79,6 +79,8 @@ if TYPE_CHECKING:
         admissionObjects: list[dict[str, Any]]
         only: list[str]
         skip: list[str]
+        refused: list[str]
+        """What is not accepted of a policy that is made of several, each with the reason."""
 
 
 DEFAULT_PROFILE = "recommended"
