@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 Object = dict[str, Any]
@@ -32,13 +33,15 @@ class Refused(Exception):
 class Client:
     """Speaks for one user. Every method returns the parsed answer and raises Refused for an error.
 
-    Keywords are query parameters of the API: `dryRun="All"`, `fieldValidation="Strict"`. The warnings of the
+    `impersonated` are headers by which it speaks for somebody else. Keywords are query parameters of the API: `dryRun="All"`, `fieldValidation="Strict"`. The warnings of the
     last answer are in `warnings`.
     """
 
-    def __init__(self, url: str, token: str, ca_file: Path) -> None:
+    def __init__(
+        self, url: str, token: str, ca_file: Path, impersonated: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self._address = urlsplit(url).netloc
-        self._token = token
+        self._headers = [("Authorization", f"Bearer {token}"), *impersonated]
         self._tls = ssl.create_default_context(cafile=str(ca_file))
         self._resources: dict[str, dict[str, Object]] = {}
         self.warnings: list[str] = []
@@ -87,19 +90,19 @@ class Client:
         """Send one request. An answer that is not JSON, such as that of /readyz, comes as its `message`."""
         connection = http.client.HTTPSConnection(self._address, timeout=60, context=self._tls)
         try:
-            connection.request(
-                method,
-                f"{path}?{urlencode(query)}",
-                None if body is None else json.dumps(body),
-                {"Authorization": f"Bearer {self._token}", "Content-Type": content_type},
-            )
+            content = None if body is None else json.dumps(body).encode()
+            connection.putrequest(method, f"{path}?{urlencode(query)}")
+            for header, value in (*self._headers, ("Content-Type", content_type)):
+                connection.putheader(header, value)
+            connection.putheader("Content-Length", str(len(content or b"")))
+            connection.endheaders(content)
             answer = connection.getresponse()
-            content = answer.read()
+            told = answer.read()
             self.warnings = answer.headers.get_all("Warning", [])
         finally:
             connection.close()
         is_json = answer.headers.get_content_type() == "application/json"
-        parsed: Object = json.loads(content) if is_json else {"message": content.decode()}
+        parsed: Object = json.loads(told) if is_json else {"message": told.decode()}
         if answer.status >= 400:
             raise Refused(answer.status, parsed)
         return parsed
