@@ -183,6 +183,14 @@ def test_exemptions_of_polaris_that_its_configuration_refuses() -> None:
     assert "labels narrows it" in notes
 
 
+def test_an_exemption_of_polaris_from_everything_is_one_from_the_rules_that_answer() -> None:
+    spec, notes = imported(
+        "checks: {metadataAndNameMismatched: danger}\nexemptions: [{namespace: kube-system}, {rules: [metadataAndNameMismatched], namespace: a}]\n"
+    )
+    assert "no-privileged" in spec["exemptions"][0]["rules"]
+    assert notes == "metadataAndNameMismatched is not carried over: no rule here asks that"
+
+
 def test_flags_of_kube_score_beyond_its_tests() -> None:
     spec, notes = imported(
         "kube-score score --exit-one-on-warning --min-replicas-deployment 3 --ignore-container-memory-limit "

@@ -64,7 +64,8 @@ def import_policy(content: bytes, path: str) -> tuple[str, list[Imported]]:
         if importer is None:
             others += 1
         else:
-            found.append(importer.convert(value))
+            part = importer.convert(value)
+            found.append(Imported(part.what, part.spec, list(dict.fromkeys(part.notes))))
     if not found:
         known = ", ".join(each.NAME for each in importers())
         raise InputError(f"nothing here can be imported; what can be: {known}", file=path)

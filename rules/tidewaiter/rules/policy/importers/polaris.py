@@ -82,7 +82,9 @@ def _exemptions(document: dict[str, Any], notes: list[str]) -> list[dict[str, An
         checks = [_named(text(each)) for each in sequence(row.get("rules")) if text(each)]
         names = [text(each) for each in sequence(row.get("controllerNames")) if text(each)]
         containers = [text(each) for each in sequence(row.get("containerNames")) if text(each)]
-        rules = [rule for check in checks or POLARIS for rule in rules_of("polaris", check, notes)]
+        rules = [rule for check in checks for rule in rules_of("polaris", check, notes)]
+        if not checks:
+            rules = [rule for each in POLARIS.values() for rule in each]
         match: dict[str, Any] = {}
         if text(row.get("namespace")):
             match["namespaces"] = [text(row.get("namespace"))]
