@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import pytest
 from tests.webhook.running import PRIVILEGED, config_map, pod, review_of, running, until
 from tidewaiter.webhook.apart import MOST_MEMORY, Apart, GaveUp
 from tidewaiter.webhook.decision import ReviewedObject
-from tidewaiter.webhook.reviews import LARGE
+from tidewaiter.webhook.reviews import LARGE, MOST_WAITING
 from tidewaiter.webhook.slow_reviews import SLOW, SlowReviews
 
 if TYPE_CHECKING:
@@ -201,6 +202,24 @@ def test_who_waits_for_a_turn_waits_no_longer_than_its_time() -> None:
         return await first
 
     assert asyncio.run(both()) == "first"
+
+
+def test_many_large_reviews_at_once_leave_room_for_small_ones(tmp_path: Path) -> None:
+    number = MOST_WAITING + 16
+    with running(tmp_path, "--max-in-flight", str(number)) as server:
+        with ThreadPoolExecutor(number) as pool:
+            answers = [
+                pool.submit(server.post, "/validate?timeout=5s", SOME) for _ in range(number)
+            ]
+            until(lambda: any(each.done() and each.result().status == 429 for each in answers))
+            assert server.review(config_map())["allowed"] is True
+        statuses = Counter(each.result().status for each in answers)
+        assert set(statuses) == {200, 429}
+        assert all(
+            each.result().json["response"]["allowed"] is False
+            for each in answers
+            if each.result().status == 200
+        )
 
 
 def test_what_took_long_once_holds_nobody_up_again(tmp_path: Path) -> None:

@@ -39,18 +39,23 @@ class Apart:
     def __init__(self) -> None:
         """Make no copy yet."""
         self._turn = asyncio.Lock()
+        self.waiting = 0
+        """How many wait for their answer."""
 
     async def run(self, work: Callable[[], Result], seconds: float) -> Result:
         """Return what `work` returns, which must be something that pickle takes.
 
         Raises GaveUp, and OSError where the system makes no copy.
         """
+        self.waiting += 1
         try:
             async with asyncio.timeout(seconds) as limit, self._turn:
                 left = (limit.when() or 0) - asyncio.get_running_loop().time()
                 content = await _done_by_copy(work, left)
         except TimeoutError:
             raise GaveUp("it took too long") from None
+        finally:
+            self.waiting -= 1
         if not content:
             raise GaveUp("it failed, or took too much time or memory")
         result: Result = pickle.loads(content)  # noqa: S301 - written by this very program

@@ -55,6 +55,8 @@ _FOR_IMAGES = 0.9
 """The part of what is left in which registries may answer, so that the rules after them are still reached."""
 LARGE = 64 * 2**10
 """Bytes of a request that is judged apart; what is smaller takes a tenth of a second at most, by the catalogue's rules."""
+MOST_WAITING = 64
+"""Reviews that wait to be judged apart; more would take the places of those that take no time."""
 _DURATION = re.compile(TIMEOUT_PATTERN)
 _BUFFERED = 64 * 2**20
 """Bytes of all requests that are being read, and of large ones that wait for their verdict; more are turned away, however many clients send at once."""
@@ -190,6 +192,8 @@ class Reviews:
         answers: Mapping[str, ImageAnswer],
     ) -> Answered:
         """Judge a review that takes long while others go on; where it cannot be judged in time, the policy says what then."""
+        if self._apart.waiting >= MOST_WAITING:
+            raise _overloaded()
 
         def work() -> Answered | tuple[int, str, str]:
             try:

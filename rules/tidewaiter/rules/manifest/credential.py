@@ -58,7 +58,7 @@ _ENCODED_PEM = "LS0tLS1CRUdJTi"
 """`-----BEGIN` in base64, up to the last character that what follows cannot change."""
 _URL = r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"]{0,200}:([^\s@/'\"]{1,500})@(?!sha\d{3}:)"
 
-_ASSIGNED = r"([A-Za-z][\w.-]{0,100})[\"']?\s{0,3}[=:]\s{0,3}[\"']?([^\s&;,\"'()]{3,500})"
+_ASSIGNED = r"(?<!\w)([A-Za-z][\w.-]{0,100})[\"']?\s{0,3}[=:]\s{0,3}[\"']?([^\s&;,\"'()]{3,500})"
 _AUTHORIZATION = (
     r"(?i)(authorization[\"']?\s{0,3}[=:]?\s{0,3}[\"']?(?:basic|bearer|token)\s{1,3})[^\s\"']{4,}"
 )
