@@ -492,3 +492,19 @@ def test_a_cluster_that_cannot_be_reached_is_an_error() -> None:
     )
     assert done.returncode == 2
     assert b"absent: error: the kubeconfig cannot be read" in done.stderr
+
+
+def test_reports_say_what_a_rule_of_the_policys_own_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tidewaiter.yaml").write_text(
+        "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: own}\nspec:\n  customRules:\n"
+        "    - {name: named-b, summary: the name is b, expression: object.metadata.name == 'b'}\n"
+    )
+    Path("a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    words = ["lint", "a.yaml", "--only", "named-b", "--format", "sarif", "--report", "html=a.html"]
+    assert main(words) == 1
+    (rule,) = json.loads(capsys.readouterr().out)["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["shortDescription"]["text"] == "The name is b."
+    assert "<p>The name is b</p>" in Path("a.html").read_text()

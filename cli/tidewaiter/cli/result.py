@@ -77,7 +77,7 @@ class LintResult:
 
     `files` counts all that were looked at, those passed over among them; `skipped` pairs these with the
     reason. `lines` holds the source line of each finding, by file and line, and those around it where the
-    job asked for them.
+    job asked for them. `summaries` pairs the policy's own rules with what they say of themselves.
     """
 
     files: int
@@ -87,6 +87,13 @@ class LintResult:
     errors: tuple[LintError, ...]
     lines: dict[tuple[str, int], str]
     held: Held = Held()
+    summaries: tuple[tuple[str, str], ...] = ()
+
+
+def own_summaries(plain: PlainPolicy) -> tuple[tuple[str, str], ...]:
+    """Return the policy's own rules that say what they want, each with that."""
+    rows = plain.get("customRules", ())
+    return tuple((row["name"], row["summary"]) for row in rows if row.get("summary"))
 
 
 def refused_parts(plain: PlainPolicy) -> list[LintError]:

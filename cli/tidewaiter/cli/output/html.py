@@ -49,7 +49,7 @@ _NONE = "(none)"
 def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield the page in pieces."""
     findings = list(shown(result, show))
-    rules = rules_of(findings)
+    rules = rules_of(findings, result.summaries)
     style, script = _asset("report.css"), _asset("report.js")
     yield _opening(style, script)
     yield _header(result, with_script=bool(findings))

@@ -7,7 +7,7 @@ from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tidewaiter.cli.result import LintFinding
 
@@ -26,21 +26,24 @@ class RuleText:
     tags: tuple[str, ...]
 
 
-def rules_of(findings: Iterable[LintFinding]) -> dict[str, RuleText]:
-    """Return the rules that findings name, in the order of their names."""
+def rules_of(
+    findings: Iterable[LintFinding], summaries: Iterable[tuple[str, str]] = ()
+) -> dict[str, RuleText]:
+    """Return the rules that findings name, in the order of their names; `summaries` are those of the policy's own."""
+    stated = dict(summaries)
     first: dict[str, LintFinding] = {}
     for finding in findings:
         first.setdefault(finding.rule, finding)
-    return {name: _rule_text(first[name]) for name in sorted(first)}
+    return {name: _rule_text(first[name], stated) for name in sorted(first)}
 
 
-def _rule_text(finding: LintFinding) -> RuleText:
+def _rule_text(finding: LintFinding, summaries: Mapping[str, str]) -> RuleText:
     if finding.rule not in entries():
         return RuleText(
             finding.rule,
             finding.severity,
             "custom",
-            "a rule of the policy's own",
+            summaries.get(finding.rule, "a rule of the policy's own"),
             "",
             finding.remediation,
             (),

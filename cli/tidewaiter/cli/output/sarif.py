@@ -71,7 +71,7 @@ def pieces(result: LintResult, *, show: frozenset[str] = frozenset()) -> Iterato
     elif len(findings) > SHOWN_LIMIT:
         text = f"of {len(findings)} findings code scanning shows the gravest {SHOWN_LIMIT}"
         notes.append({"level": "note", "message": {"text": text}})
-    rules = rules_of(findings)
+    rules = rules_of(findings, result.summaries)
     files = _Files(findings)
     yield f'{{"$schema": {_json(SCHEMA)},\n "version": "2.1.0",\n "runs": [{{\n'
     yield ' "tool": {"driver": {"name": "tidewaiter", "semanticVersion": '

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import os
 
-from tidewaiter.cli.result import LintFinding, LintResult, lint_error, refused_parts
+from tidewaiter.cli.result import LintFinding, LintResult, lint_error, own_summaries, refused_parts
 from tidewaiter.rules.cache_folder import name_of
 from tidewaiter.rules.catalogue import stamp
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.loading.sources import STDIN, discover, read_file
-from tidewaiter.rules.record import fields_of, record
+from tidewaiter.rules.record import fields_of, record, replace
 from tidewaiter.rules.version import __version__
 
 TYPE_CHECKING = False
@@ -69,7 +69,9 @@ def lint(
     """
     gc.disable()  # a run makes no cycles worth collecting, and ends soon
     try:
-        return _lint(job, progress, dict(contents or {}))
+        result = _lint(job, progress, dict(contents or {}))
+        summaries = own_summaries(job.plain_policy)
+        return replace(result, summaries=summaries) if summaries else result
     finally:
         gc.enable()
 

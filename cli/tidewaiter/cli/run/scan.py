@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from tidewaiter.cli.result import LintError, LintFinding, LintResult
+from tidewaiter.cli.result import LintError, LintFinding, LintResult, own_summaries
 from tidewaiter.cli.run.images import with_unanswered
 from tidewaiter.rules.errors import ClusterError, InputError, PolicyError
 from tidewaiter.rules.record import record
@@ -116,7 +116,7 @@ async def _run(job: Job, client: Client, progress: Callable[[int], None] | None)
         except ClusterError as error:
             errors.append(error)
         errors += map(PolicyError, job.plain_policy.get("refused", ()))
-        result = _result(found, policy.file, errors)
+        result = _result(found, policy, errors)
         return Done(with_unanswered(result) if job.verify_images else result, written)
 
 
@@ -140,7 +140,7 @@ def _image_answers(job: Job, client: Client, policy: Policy) -> FindOut:
     )
 
 
-def _result(found: Scan, policy_file: str, errors: list[TidewaiterError]) -> LintResult:
+def _result(found: Scan, policy: Policy, errors: list[TidewaiterError]) -> LintResult:
     crashes = [
         LintError("", None, None, f"{crash.resource!r}: rule {crash.rule} failed: {crash.error}")
         for crash in found.crashes
@@ -152,7 +152,7 @@ def _result(found: Scan, policy_file: str, errors: list[TidewaiterError]) -> Lin
         skipped=(),
         findings=tuple(
             sorted(
-                (_finding(each, policy_file) for each in found.all_findings()),
+                (_finding(each, policy.file) for each in found.all_findings()),
                 key=lambda each: (
                     each.namespace or "",
                     each.kind,
@@ -166,6 +166,7 @@ def _result(found: Scan, policy_file: str, errors: list[TidewaiterError]) -> Lin
         ),
         errors=(*crashes, *plain),
         lines={},
+        summaries=own_summaries(policy.plain),
     )
 
 
