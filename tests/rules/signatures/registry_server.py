@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import ssl
 import threading
 import time
@@ -60,6 +61,10 @@ class RegistryServer:
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def listen_on_ipv6(self) -> Listener:
+        """Serve the same on ::1. Raises OSError where there is no such address."""
+        return Listener(_handler(self))
 
     def close(self) -> None:
         self._server.shutdown()
@@ -206,6 +211,25 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """A client that goes away is part of some tests."""
+
+
+class Listener:
+    """One more place where a registry is served."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._server = _ServerOnIPv6(("::1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.host = f"[::1]:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _ServerOnIPv6(_Server):
+    address_family = socket.AF_INET6
 
 
 def _handler(registry: RegistryServer) -> type[BaseHTTPRequestHandler]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import ssl
 import stat
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +41,9 @@ from tests.rules.signatures.signing import (
 )
 from tests.rules.signatures.sigstore_world import Authority, name, new_key, usage
 from tidewaiter.rules.errors import InputError, RegistryError
+from tidewaiter.rules.signatures import credential_helper
+from tidewaiter.rules.signatures import registry as registry_module
+from tidewaiter.rules.signatures import transport as transport_module
 from tidewaiter.rules.signatures.addresses import reach
 from tidewaiter.rules.signatures.authority import KeyAuthority
 from tidewaiter.rules.signatures.challenge import challenges
@@ -267,6 +272,53 @@ def test_a_credential_helper_is_asked(tmp_path: Path, monkeypatch: pytest.Monkey
         DockerConfig({"credsStore": "../evil"})
 
 
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("sleep 60 & sleep 60", "has not ended after 0.5 s"),
+        ("yes", "prints more than 1048576 bytes"),
+        ("head -c 100 /dev/urandom", "printed no credentials"),
+        ("echo '[1]'", "printed no credentials"),
+        ("exec 0<&-; echo '{}'", "printed no credentials"),
+    ],
+)
+def test_a_credential_helper_that_fails_is_said_and_ended(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    script: str,
+    expected: str,
+) -> None:
+    helper = tmp_path / "docker-credential-odd"
+    helper.write_text(f"#!/bin/sh\n{script}\n")
+    helper.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(credential_helper, "HELPER_TIMEOUT", 0.5)
+    start = time.monotonic()
+    with pytest.raises(RegistryError, match=expected):
+        asyncio.run(DockerConfig({"credsStore": "odd"}).login("a.test", "x"))
+    assert time.monotonic() - start < 30, "not as long as what it started"
+    assert not recwarn.list
+
+
+def test_a_credential_helper_is_asked_once_for_a_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper, log = tmp_path / "docker-credential-test", tmp_path / "log"
+    answer = '{"Username": "ann", "Secret": "s"}'
+    helper.write_text(f"#!/bin/sh\nread server; echo \"$server\" >> {log}\necho '{answer}'\n")
+    helper.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    config = DockerConfig({"credsStore": "test"})
+
+    async def run() -> None:
+        names = [("a.test", f"app{number}") for number in range(20)]
+        await asyncio.gather(*(config.login(*name) for name in [*names, ("b.test", "x")]))
+
+    asyncio.run(run())
+    assert sorted(log.read_text().split()) == ["a.test", "b.test"]
+
+
 def test_logins_come_from_where_docker_and_podman_keep_them(tmp_path: Path) -> None:
     folder = tmp_path / ".docker"
     folder.mkdir()
@@ -329,9 +381,8 @@ def test_a_registry_that_ends_midway_leaves_it_unknown(registry: RegistryServer)
     key = keys()["ECDSA P-256"]
     digest = registry.push_image("app")
     push_simple(registry, "app", digest, [signed_payload(payload(digest), key.sign)])
-    push_bundle(registry, "app", digest, key_bundle(statement(digest), key))
     image, authority = f"{registry.host}/app:v1", KeyAuthority(key.pem)
-    for broken in (".sig", "/referrers/", "/blobs/", "/manifests/v1"):
+    for broken in (".sig", "/blobs/", "/manifests/v1"):
         registry.hooks[:] = [
             lambda _, path, __, part=broken: (
                 Reply(503, headers={"Retry-After": "99"})  # type: ignore[misc]
@@ -359,6 +410,20 @@ def test_a_signature_that_can_be_read_counts_though_another_cannot(
     # Whoever it was that signed the other may be who is asked for.
     asked = verdict_of(image, KeyAuthority(keys()["Ed25519"].pem))
     assert asked.status == "unknown"
+
+
+@pytest.mark.parametrize("status", [403, 418, 500])
+def test_a_signature_at_one_place_counts_though_another_place_cannot_be_read(
+    registry: RegistryServer, status: int
+) -> None:
+    key = keys()["ECDSA P-256"]
+    digest = registry.push_image("app")
+    push_simple(registry, "app", digest, [signed_payload(payload(digest), key.sign)])
+    registry.hooks.append(lambda _, path, __: Reply(status) if "/referrers/" in path else None)
+    image = f"{registry.host}/app:v1"
+    assert verdict_of(image, KeyAuthority(key.pem)).status == "verified"
+    other = verdict_of(image, KeyAuthority(keys()["Ed25519"].pem))
+    assert other.status == "unknown", "it may be among those that cannot be read"
 
 
 def test_one_deadline_bounds_it_all(registry: RegistryServer) -> None:
@@ -425,6 +490,69 @@ def test_a_mirror_is_asked_first_and_the_registry_for_what_it_lacks(
     assert any(path.startswith("/v2/mirrored/app/manifests/") for path in other.paths())
     other.close()
     assert verdict_of(image, KeyAuthority(key.pem), settings=settings).status == "verified"
+
+
+def test_a_mirror_that_hangs_leaves_time_for_the_registry(
+    registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_module, "MIRROR_PATIENCE", 0.2)
+    digest = registry.push_image("app")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mirror = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = RegistrySettings(plain_http=True, mirrors={registry.host: (mirror,)})
+
+        async def run() -> list[str]:
+            async with RegistryClient(settings) as client:
+                found = []
+                for name in ("v1", digest):
+                    manifest = await client.manifest(Repository(registry.host, "app"), name)
+                    found.append(manifest.digest)
+                return found
+
+        start = time.monotonic()
+        assert asyncio.run(run()) == [digest, digest]
+        assert time.monotonic() - start < 10, "less than a single request may take"
+
+
+def test_a_registry_that_hangs_keeps_nobody_from_another(
+    registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "CONNECTIONS", 4)
+    digest = registry.push_image("app")
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        dead = Repository(f"127.0.0.1:{silent.getsockname()[1]}", "app")
+
+        async def run() -> str:
+            async with RegistryClient(RegistrySettings(plain_http=True)) as client:
+                stuck = [
+                    asyncio.ensure_future(client.manifest(dead, f"v{number}"))
+                    for number in range(20)
+                ]
+                await asyncio.sleep(0.1)
+                async with asyncio.timeout(5):
+                    found = await client.manifest(Repository(registry.host, "app"), "v1")
+                for task in stuck:
+                    task.cancel()
+                await asyncio.gather(*stuck, return_exceptions=True)
+                return found.digest
+
+        assert asyncio.run(run()) == digest
+
+
+def test_a_registry_at_an_address_of_ipv6_is_named_as_it_must_be(registry: RegistryServer) -> None:
+    try:
+        server = registry.listen_on_ipv6()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    digest = registry.push_image("app")
+    try:
+        found = ask(lambda client: client.manifest(Repository(server.host, "app"), "v1"))
+        assert found.digest == digest
+        assert {headers["Host"] for *_, headers in registry.seen} == {server.host}
+    finally:
+        server.close()
+    with pytest.raises(Unreachable, match=re.escape(f"{server.host} cannot be reached")):
+        ask(lambda client: client.manifest(Repository(server.host, "app"), "v1"))
 
 
 def test_those_who_ask_the_same_at_once_share_one_fetch(registry: RegistryServer) -> None:

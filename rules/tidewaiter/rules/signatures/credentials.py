@@ -10,17 +10,20 @@ import asyncio
 import base64
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidewaiter.rules.errors import InputError, RegistryError
 from tidewaiter.rules.manifest.image import DOCKER_HUB
+from tidewaiter.rules.signatures.credential_helper import run_helper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-HELPER_TIMEOUT = 30.0
+HELPER_KEPT = 60.0
+"""Seconds for which what a helper has said is not asked again: many images are of one registry."""
 _HUB_SERVER = "https://index.docker.io/v1/"
 _HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _NO_CREDENTIALS = "credentials not found in native keychain"
@@ -89,6 +92,9 @@ class DockerConfig:
             if not isinstance(helper, str) or not _is_helper(helper, allow_empty=True):
                 raise InputError(f"{helper!r} is no name of a credential helper", file=file)
         self._store: str = store
+        self._turn = asyncio.Lock()
+        self._answers: dict[str, dict[str, tuple[Login | None, float]]] = {}
+        """By helper and server, each with its end."""
 
     async def logins(self, registry: str, repository: str) -> AsyncIterator[Login]:
         """Yield the helper's login, or those of the entries that fit, the most exact first."""
@@ -128,39 +134,28 @@ class DockerConfig:
         """
         program = f"docker-credential-{helper}"
         server = _HUB_SERVER if registry == DOCKER_HUB else registry
-        try:
-            process = await asyncio.create_subprocess_exec(
-                program,
-                "get",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise RegistryError(f"{program} cannot be run: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(HELPER_TIMEOUT):
-                output, problem = await process.communicate(server.encode())
-        except TimeoutError:
-            raise RegistryError(f"{program} has not ended after {HELPER_TIMEOUT:g} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            said = (output or problem).decode("utf-8", "replace").strip()
-            if _NO_CREDENTIALS in said:
-                return None
-            # What a helper prints may hold what it should keep.
-            raise RegistryError(f"{program} ended with code {process.returncode}")
-        return _helper_login(program, output)
+        async with self._turn:
+            known, until = self._answers.get(program, {}).get(server, (None, 0.0))
+            if time.monotonic() < until:
+                return known
+            code, output = await run_helper([program, "get"], server.encode())
+            if not code:
+                login: Login | None = _helper_login(program, output)
+            elif _NO_CREDENTIALS in output.decode("utf-8", "replace"):
+                login = None
+            else:
+                # What a helper prints may hold what it should keep.
+                raise RegistryError(f"{program} ended with code {code}")
+            until = time.monotonic() + HELPER_KEPT
+            self._answers.setdefault(program, {})[server] = login, until
+            return login
 
 
 def _helper_login(program: str, output: bytes) -> Login:
     try:
         answer = json.loads(output)
         username, secret = answer["Username"], answer["Secret"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise RegistryError(f"{program} printed no credentials") from None
     if not isinstance(username, str) or not isinstance(secret, str):
         raise RegistryError(f"{program} printed no credentials")

@@ -42,6 +42,7 @@ from tidewaiter.rules.signatures.requirement import (
     secret_name,
     signature_requirement,
 )
+from tidewaiter.rules.signatures.turns import Turns
 from tidewaiter.rules.signatures.verify import verify_image
 from tidewaiter.rules.version import __version__
 
@@ -63,7 +64,7 @@ TAG_PATIENCE = 3.0
 _OF_THE_TIME = 0.5
 """The same as a part of the time for the whole answer."""
 AT_ONCE = 12
-"""Images that are verified at the same time; each has a few requests under way, and more would wait for the processor."""
+"""Images of one registry that are verified at the same time; each has a few requests under way, and more would wait for the processor."""
 MOST_WAITING = 2000
 """Images that may wait for their turn; beyond that an answer is refused at once."""
 SECRETS_KEPT = 60.0
@@ -106,7 +107,7 @@ class ImageVerifier:
         self._pods = PodSecrets(pull_secrets) if pull_secrets is not None else None
         self._most_waiting = most_waiting
         self._clock = clock
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns(AT_ONCE)
         self._reading = asyncio.Lock()
         self._running: dict[str, asyncio.Task[ImageAnswer]] = {}
         self._keep = (
@@ -271,13 +272,13 @@ class ImageVerifier:
         keep = self._keep[0] if self._facts.settings.get("lastKnownTags", True) else 0.0
         try:
             # Who waits for a turn does not wait for the registry.
-            async with self._turn, asyncio.timeout(patience if keep else None):
+            async with self._turns.of(place.registry), asyncio.timeout(patience if keep else None):
                 digest = (await asking.client.manifest(place, tag)).digest
         except TimeoutError:
             known = await self._known_tag(key)
             if known is not None:
                 return known.digest, _last_known(known, tag, f"no answer within {patience:g} s")
-            async with self._turn:
+            async with self._turns.of(place.registry):
                 digest = (await asking.client.manifest(place, tag)).digest
         except OddAnswer:
             raise
@@ -325,7 +326,7 @@ class ImageVerifier:
     ) -> ImageAnswer:
         """Verify; of the keys the first is for a verdict that all may know, the other for one of whoever asked."""
         try:
-            async with self._turn:
+            async with self._turns.of(reference.registry):
                 answer = await self._verified(image, reference, digest, secrets, client)
         except TidewaiterError as error:
             return self._placed(image, [ImageProblem(f"could not be verified: {error.message}")])

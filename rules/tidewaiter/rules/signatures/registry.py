@@ -9,7 +9,6 @@ registry nor a mirror nor a storage behind a redirect can put other content in i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import random
 import time
@@ -47,6 +46,8 @@ PAGES = 20
 ATTEMPTS = 3
 LONGEST_WAIT = 10.0
 """Seconds that a registry may ask to wait by Retry-After; beyond that it counts as unreachable."""
+MIRROR_PATIENCE, MIRROR_AWAY = 3.0, 30.0
+"""Seconds that a mirror has for one thing, and for which it is passed over where it was not reached."""
 _REDIRECTS = 5
 
 INDEX_TYPES = frozenset(
@@ -159,6 +160,8 @@ class RegistryClient:
         self._transport, self._schemes = self._connections.transport, self._connections.schemes
         self._logins = Logins(self._transport, self._keychain)
         self._running: dict[tuple[str, ...], asyncio.Task[Any]] = {}
+        self._away: dict[str, float] = {}
+        """Until when a mirror that could not be reached is passed over."""
         self.requests = 0
         """How many requests were sent."""
 
@@ -242,8 +245,19 @@ class RegistryClient:
     ) -> T:
         """Ask the mirrors in turn, and the registry itself last: its failure is the one reported."""
         for mirror in self._mirrors(repository):
-            with contextlib.suppress(RegistryError):
-                found = await read(mirror)
+            if time.monotonic() < self._away.get(mirror.registry, 0.0):
+                continue
+            try:
+                # A mirror saves time, or it is none: the registry's own must be left.
+                async with asyncio.timeout(MIRROR_PATIENCE):
+                    found = await read(mirror)
+            except OddAnswer:
+                continue
+            except (TimeoutError, Unreachable):
+                self._away[mirror.registry] = time.monotonic() + MIRROR_AWAY
+            except RegistryError:
+                continue
+            else:
                 if found or empty_is_final:
                     return found
         return await read(repository)

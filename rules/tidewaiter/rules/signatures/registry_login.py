@@ -195,7 +195,7 @@ def _shown_token(given: Answer, place: str, login: Login | None) -> Shown:
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise BadAnswer(f"{place} answers without a token")
     life = document.get("expires_in")
-    seconds = float(life) if isinstance(life, int | float) and life > 0 else TOKEN_LIFE
+    seconds = min(life, 3600) if isinstance(life, int | float) and life > 0 else TOKEN_LIFE
     # A token that ends while a request is under way would cost a round more.
-    until = time.monotonic() + min(seconds, 3600) * 0.8
+    until = time.monotonic() + seconds * 0.8
     return Shown({"Authorization": f"Bearer {token}"}, login, until)

@@ -80,12 +80,21 @@ class _Search:
         sources = [self._tag(f"{tag}.sig"), self._referrers()]
         if attestations:
             sources.append(self._tag(f"{tag}.att"))
-        await _together(sources)
+        await _together(map(self._source, sources))
         # The order of arrival is chance; reasons and evidence are the same each time.
         self._found.candidates.sort(key=lambda one: (one.form, one.digest, one.signatures))
         self._found.rejected.sort()
         self._found.unread.sort()
         return self._found
+
+    async def _source(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Read one of the places: a signature that is found counts though another place cannot be read."""
+        try:
+            await reading
+        except BadAnswer:
+            raise
+        except RegistryError as error:
+            self._found.unread.append(error.message)
 
     async def _tag(self, tag: str) -> None:
         try:

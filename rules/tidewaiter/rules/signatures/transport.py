@@ -20,6 +20,7 @@ import httpcore
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.signatures.addresses import GuardedNetwork, reach
 from tidewaiter.rules.signatures.registry_errors import BadAnswer, Unreachable
+from tidewaiter.rules.signatures.turns import Turns
 from tidewaiter.rules.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ READ_TIMEOUT = 10.0
 CALL_TIMEOUT = 20.0
 """Seconds for one request with its whole answer, which a slow trickle of bytes cannot lengthen."""
 CONNECTIONS = 64
-"""Requests at a time, and connections that are kept for others."""
+"""Requests at a time to one place, and connections that are kept for others."""
+MOST_REQUESTS = 512
+"""Requests at a time to all places."""
 KEPT_FOR = 20.0
 """Seconds."""
 
@@ -59,7 +62,8 @@ class Transport:
         self._certificates = certificates
         self._loopback = loopback
         self._idle: dict[tuple[Trust, str], list[httpcore.AsyncHTTPConnection]] = {}
-        self._turn = asyncio.Semaphore(CONNECTIONS)
+        self._turns = Turns(CONNECTIONS)
+        self._all = asyncio.Semaphore(MOST_REQUESTS)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -107,7 +111,7 @@ class Transport:
         content: bytes,
     ) -> Answer:
         all_headers = [
-            (b"Host", httpcore.URL(url).origin.host + _port(url)),
+            (b"Host", _host(url).encode()),
             (b"User-Agent", f"tidewaiter/{__version__}".encode()),
             (b"Accept-Encoding", b"identity"),
             *((name.encode(), value.encode()) for name, value in headers.items()),
@@ -122,7 +126,12 @@ class Transport:
             content=content or None,
             extensions={"timeout": timeouts},
         )
-        async with self._turn, self._connection(trust, request.url.origin) as connection:
+        origin = request.url.origin
+        async with (
+            self._turns.of(str(origin)),
+            self._all,
+            self._connection(trust, origin) as connection,
+        ):
             response = await connection.handle_async_request(request)
             answered = {
                 name.decode("latin-1").lower(): value.decode("latin-1")
@@ -216,16 +225,16 @@ def _peer(response: httpcore.Response) -> Reach:
     return reach(str(address[0])) if address else "forbidden"
 
 
-def _port(url: str) -> bytes:
+def _port(url: str) -> str:
     """The port as the Host header has it: only where it is not the scheme's own."""
     parsed = httpcore.URL(url)
     usual = {b"http": 80, b"https": 443}.get(parsed.scheme)
-    return b"" if parsed.port in {None, usual} else b":%d" % (parsed.port or 0)
+    return "" if parsed.port in {None, usual} else f":{parsed.port}"
 
 
 def _host(url: str) -> str:
-    parsed = httpcore.URL(url)
-    return (parsed.host + _port(url)).decode("latin-1")
+    host = httpcore.URL(url).host.decode("latin-1")
+    return f"[{host}]{_port(url)}" if ":" in host else f"{host}{_port(url)}"
 
 
 def _shown(url: str) -> str:
@@ -241,6 +250,8 @@ def _reason(error: BaseException) -> str:
             break
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {inner.verify_message}"
+    if isinstance(inner, ssl.SSLError):  # whose numbers are not those of the system's errors
+        return f"TLS is not spoken there or fails ({inner.reason or 'the connection was closed'})"
     if isinstance(inner, socket.gaierror) and inner.strerror:
         return inner.strerror
     if isinstance(inner, OSError) and inner.errno:
