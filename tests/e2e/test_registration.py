@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.deploy.manifests import Objects, of_chart, of_overlay
+from tests.deploy.manifests import Objects, of_chart, of_overlay, overlay_with
 from tests.e2e.admission import configured
 from tests.e2e.api_server import free_port
 from tests.e2e.client import MERGE, Client, Refused
@@ -25,6 +25,7 @@ from tidewaiter.webhook.exempt_requests import CONTROLLERS, USERNAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from tests.e2e.api_server import ApiServer
 
@@ -245,6 +246,16 @@ def test_the_webhook_is_not_asked_about(
     fenced: ApiServer, user: str, groups: tuple[str, ...], value: Object, path: str
 ) -> None:
     assert not is_asked(fenced, user, groups, value, path)
+
+
+def test_the_installation_itself_can_be_mended(fenced: ApiServer, tmp_path: Path) -> None:
+    for each in overlay_with(tmp_path, "ui", "fleet-scan", overlay="enforce").values():
+        if each["kind"] != "ValidatingWebhookConfiguration":
+            client(fenced, "jane", ()).apply(each, dryRun="All")
+    with pytest.raises(Refused, match="failed calling webhook"):
+        client(fenced, "jane", ()).apply(
+            thing("ClusterRole", version="rbac.authorization.k8s.io/v1", **RULES), dryRun="All"
+        )
 
 
 def test_the_network_of_a_further_namespace_is_left_alone_where_the_chart_is_told_of_it(
