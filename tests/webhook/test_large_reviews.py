@@ -136,6 +136,8 @@ def test_a_review_whose_copy_is_killed_is_denied(tmp_path: Path) -> None:
         # Nothing is left of it, and the next is judged.
         until(lambda: not _children(server))
         assert "drop-all-capabilities" in server.post("/validate", SOME).text
+        for result in ("failure", "success"):
+            assert server.metric("tidewaiter_reviews_apart_total", result=result) == 1
 
 
 def test_where_no_copy_can_be_made_the_server_judges_itself(tmp_path: Path) -> None:

@@ -102,6 +102,11 @@ class Metrics:
             "Reviews answered without a verdict, because of a defect or for want of time.",
             "gate",
         )
+        self.apart = counter(
+            "reviews_apart_total",
+            "Large and slow reviews, judged by a copy of the process, by whether it had an answer.",
+            "result",
+        )
         self.in_flight = gauge("requests_in_flight", "Reviews being received or answered.")
         self.connections = gauge("connections_open", "Open connections.")
         self.ready = gauge("ready", "Whether /readyz says ok.")
@@ -224,6 +229,7 @@ class Metrics:
         for reason in REFUSALS:
             self.refused.labels(reason)
         for result in ("success", "failure"):
+            self.apart.labels(result)
             self.policy_reloads.labels(result)
             self.certificate_reloads.labels(result)
         for result in ("complete", "incomplete"):

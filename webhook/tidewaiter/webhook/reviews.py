@@ -207,10 +207,12 @@ class Reviews:
         try:
             # Its rules stop a margin before the deadline; what does not is ended there.
             result = await self._apart.run(work, deadline - time.monotonic())
+            self._serving.metrics.apart.labels("success").inc()
         except OSError as error:
             logger.error("no copy of the server can be made, so reviews wait: %s", error.strerror)
             result = work()
         except GaveUp as why:
+            self._serving.metrics.apart.labels("failure").inc()
             logger.error("a review in a copy of the server could not be judged: %s", why)
             return undecided(read(gate, body), loaded, f"tidewaiter could not judge this: {why}")
         if len(result) == 3:
