@@ -259,6 +259,18 @@ def test_what_is_rendered_to_no_yaml_is_an_error_at_the_line_of_the_template(
     assert (error["file"], error["line"]) == ("small/templates/all.yaml", 4)
 
 
+def test_what_is_rendered_to_no_object_is_an_error_and_comments_are_none(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = small(inside, "# nothing\n---\n{{- if false }}\na: 1\n{{- end }}\n")
+    assert lint(capsys)[0] == 0
+    (chart / "templates" / "text.yaml").write_text("Hello {{ .Release.Name }}\n")
+    code, report, _ = lint(capsys)
+    assert code == 2
+    (error,) = report["errors"]
+    assert error["file"] == "small/templates/text.yaml"
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,7 +200,10 @@ def test_a_library_chart_is_not_rendered(tmp_path: Path) -> None:
     assert render_chart(str(chart), OPTIONS, ENGINE) == []
 
 
-@pytest.mark.parametrize("content", ["", "a: [", "- x", "version: 1.0.0"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "a: [", "- x", "version: 1.0.0", "name: a\nversion: 1.0.0", "apiVersion: v2\nname: a"],
+)
 def test_a_broken_description_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "Chart.yaml").write_text(content)
     (error,) = only(render_chart(str(tmp_path), OPTIONS, ENGINE)).errors

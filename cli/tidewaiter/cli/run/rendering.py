@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tidewaiter.cli.result import lint_error
+from tidewaiter.cli.result import LintError, lint_error
 from tidewaiter.cli.run.parallel import run_parts
 from tidewaiter.cli.run.part import Part
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.finding import EXEMPTED
+from tidewaiter.rules.loading.documents import load_documents
 from tidewaiter.rules.loading.positions import Locator
 from tidewaiter.rules.loading.resources import read_resources
 from tidewaiter.rules.loading.sources import STDIN, SourceFile, read_file
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tidewaiter.cli.result import LintError, LintFinding
+    from tidewaiter.cli.result import LintFinding
     from tidewaiter.cli.run.checklist import ChecklistJob
     from tidewaiter.cli.run.known import Known
     from tidewaiter.cli.run.lint import Job
@@ -170,11 +171,21 @@ def objects_of(
     for file in rendering.files:
         content = read_resources(file.data, file.file, pod_specs=pod_specs)
         errors += [_at_source(lint_error(error), file) for error in content.errors]
+        if content.skipped:
+            errors += _no_objects(file)
         for resource in content.resources:
             if file.ignores_of is not None:
                 resource.ignores += file.ignores_of(resource.document)
             objects.append((file, resource))
     return objects, errors
+
+
+def _no_objects(file: RenderedFile) -> Iterator[LintError]:
+    """Yield the documents of a rendered file without an object that are something nevertheless: Helm refuses these."""
+    for document in load_documents(file.data, file.file).documents:
+        if document.value is not None and not isinstance(document.value, dict):
+            at = file.place_of(document.line, "", "")
+            yield LintError(at.file, at.line, None, "what is rendered here is no object")
 
 
 def _at_source(error: LintError, file: RenderedFile) -> LintError:
@@ -273,6 +284,8 @@ def _placed(answer: PartAnswer, rendering: Rendering, job: Job) -> PartAnswer:
     for error in answer.errors:
         source = files.get(error.file)
         errors.append(_at_source(error, source) if source is not None else error)
+    for name, _ in answer.skipped:
+        errors += _no_objects(files[name])
     return replace(answer, findings=tuple(findings), lines=lines, errors=tuple(errors))
 
 

@@ -102,6 +102,10 @@ def _description(sources: ChartSources) -> dict[str, Any]:
     value = loaded.documents[0].value if loaded.documents else None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise InputError("this is no description of a chart: it has no name", file=place)
+    if value.get("apiVersion") not in {"v1", "v2"}:
+        raise InputError("the chart has no apiVersion that Helm takes: v2, or v1", file=place)
+    if not value.get("version"):
+        raise InputError("the chart has no version, which Helm demands", file=place)
     return value
 
 
