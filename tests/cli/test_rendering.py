@@ -271,6 +271,30 @@ def test_what_is_rendered_to_no_object_is_an_error_and_comments_are_none(
     assert error["file"] == "small/templates/text.yaml"
 
 
+def test_resources_of_what_cannot_be_built_or_nobody_builds_are_checked_as_they_stand(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("remote", "component", "deep"):
+        (inside / folder).mkdir()
+    remote = "https://example.com/org/repo//deploy?ref=v1"
+    write(
+        inside / "remote",
+        **{"kustomization.yaml": f"resources: ['{remote}', ../deep]\n", "d.yaml": DEPLOYMENT},
+    )
+    write(inside / "deep", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
+    component = "kind: Component\nresources: [d.yaml]\npatches: [{path: patch.yaml}]\n"
+    write(
+        inside / "component",
+        **{"kustomization.yaml": component, "d.yaml": DEPLOYMENT, "patch.yaml": DEPLOYMENT},
+    )
+    code, report, _ = lint(capsys)
+    assert code == 2
+    (error,) = report["errors"]
+    assert f"{remote} is remote, and nothing is downloaded" in error["message"]
+    files = {file for file, _ in places(report)}
+    assert files == {"component/d.yaml", "deep/deployment.yaml", "remote/d.yaml"}
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,6 +141,64 @@ def test_an_error_of_the_build_speaks_of_the_kustomization_alone(tree: Path) -> 
     assert "failed: accumulating resources" in error.message
 
 
+INLINE = """\
+resources: [../base]
+patches:
+  - patch: |-
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: {name: web}
+      spec:
+        template:
+          spec:
+            hostNetwork: true
+  - target: {kind: Deployment}
+    patch: |-
+      - op: add
+        path: /spec/template/spec/hostIPC
+        value: true
+  - target: {kind: Deployment}
+    path: operations.json
+"""
+
+
+@pytest.mark.parametrize(
+    ("pointer", "file", "line"),
+    [
+        ("/spec/template/spec/hostNetwork", "prod/kustomization.yaml", 10),
+        ("/spec/template/spec/hostIPC", "prod/kustomization.yaml", 15),
+        ("/spec/template/spec/hostPID", "prod/operations.json", 2),
+        ("/spec/template/spec/tolerations/0/operator", "prod/operations.json", 3),
+    ],
+)
+def test_a_field_stands_in_a_patch_of_any_form(
+    tree: Path, pointer: str, file: str, line: int
+) -> None:
+    (tree / "prod" / "kustomization.yaml").write_text(INLINE)
+    (tree / "prod" / "operations.json").write_text(
+        '[\n{"op": "add", "path": "/spec/template/spec/hostPID", "value": true},\n'
+        '{"op": "add", "path": "/spec/template/spec/tolerations", "value": [{"operator": "Exists"}]}\n]'
+    )
+    found = place(built(), pointer)
+    assert (found.file, found.line) == (file, line)
+
+
+def test_a_circle_is_an_error(tree: Path) -> None:
+    (tree / "base" / "kustomization.yaml").write_text("resources: [../prod]\n")
+    every = [read_kustomization(folder, "kustomization.yaml") for folder in ("base", "prod")]
+    (root,) = roots(every)
+    (error,) = build(root, find_program()).errors
+    assert "cycle" in error.message
+
+
+def test_charts_within_a_kustomization_are_an_error_that_says_what_to_do(tree: Path) -> None:
+    (tree / "prod" / "kustomization.yaml").write_text(
+        "helmCharts: [{name: x, repo: 'https://charts.example.com', version: 1.0.0}]\n"
+    )
+    (error,) = built().errors
+    assert "kustomize build --enable-helm" in error.message
+
+
 def test_nothing_is_downloaded(tree: Path) -> None:
     url = "https://example.com/org/repo//deploy?ref=v1"
     (tree / "prod" / "kustomization.yaml").write_text(f"resources: ['{url}']\n")

@@ -61,8 +61,10 @@ def render(job: Job | ChecklistJob, found: Found) -> Rendered:
     plan = make_plan(
         found.charts, found.kustomizations, _gitops_objects(found.files), options, _line_of
     )
-    files = tuple(file for file in found.files if file.explicit or not plan.covers(file.path))
-    return Rendered(tuple(plan.render()), files)
+    renderings = tuple(plan.render())
+    covered = plan.covered((file.path for file in found.files), renderings)
+    files = tuple(file for file in found.files if file.explicit or file.path not in covered)
+    return Rendered(renderings, files)
 
 
 def judge_with_renderings(

@@ -12,6 +12,7 @@ from tidewaiter.rules.rendering.gitops import Repository, followed
 from tidewaiter.rules.rendering.kustomization import (
     build,
     find_program,
+    reached,
     read_kustomization,
     roots,
 )
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Plan:
     """What to render, and by what: without an engine or a program, what would be rendered is an error.
 
-    A file below one of the folders `inside`, or among `parts`, is not linted by itself.
+    What is below one of the folders `inside` is not linted by itself. `known` are all kustomizations.
     """
 
     charts: tuple[tuple[str, tuple[ChartOptions, ...]], ...]
@@ -39,11 +40,31 @@ class Plan:
     engine: Engine | None
     program: tuple[str, ...]
     inside: tuple[str, ...]
-    parts: frozenset[str]
+    known: tuple[Kustomization, ...]
 
-    def covers(self, path: str) -> bool:
-        """Tell whether a file is a part of something rendered."""
-        return path in self.parts or any(_is_below(path, folder) for folder in self.inside)
+    def covered(self, paths: Iterable[str], renderings: Iterable[Rendering]) -> set[str]:
+        """Return the files that are not linted by themselves, for they are parts of something rendered.
+
+        The resources of what could not be built, or is built upon by nothing, stand for themselves.
+        """
+        failed = {each.root for each in renderings if each.errors}
+        built = [each for each, _ in self.kustomizations if each.folder not in failed]
+        reach = reached(self.known, built)
+        parts: set[str] = set()
+        patches: set[str] = set()
+        loose: set[str] = set()
+        for each in self.known:
+            if os.path.normpath(each.folder or ".") in reach:
+                parts.update(each.files)
+            else:
+                patches.update({*each.files} - {*each.resources})
+                loose.update(each.resources)
+        parts |= patches - loose
+        return {
+            path
+            for path in paths
+            if path in parts or any(_is_below(path, folder) for folder in self.inside)
+        }
 
     def render(self) -> Iterator[Rendering]:
         """Render, one chart or kustomization after the other."""
@@ -81,22 +102,18 @@ def make_plan(
             known.setdefault(folder, read_kustomization("" if folder == "." else folder, file))
             applied.setdefault(folder, []).append(each)
     program = find_program() if known else ()
-    parts = {
-        file
-        for each in known.values()
-        for file in each.files
-        if program or file not in each.resources
-    }
+    built = roots(known.values())
     return Plan(
         tuple((root, tuple(found) or (options,)) for root, found in chosen.items()),
         tuple(
-            (each, tuple(applied.get(os.path.normpath(each.folder or "."), ())))
-            for each in roots(known.values())
+            (each, tuple(applied.get(folder, ())))
+            for folder, each in known.items()
+            if folder in applied or each in built
         ),
         find_engine() if chosen else None,
         program,
         tuple(outer),
-        frozenset(parts),
+        tuple(known.values()),
     )
 
 
