@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.rules.signatures.conftest import verdict_of
@@ -362,6 +363,55 @@ def test_a_bundle_whose_entry_has_no_proof_of_inclusion(attested: Attested, worl
         verdict = attested.verdict(authority)
         assert verdict.status == "refused"
         assert "no proof of inclusion" in verdict.reasons[0]
+
+
+def test_a_bundle_that_brings_its_chain(attested: Attested, world: World) -> None:
+    """As cosign 3 writes it with --certificate-chain; only the trust root's authorities count."""
+    chain = [attested.certificate, world.authority.certificate]
+    entry = world.entry(attested.body("dsse/0.0.1"), attested.moment)
+
+    def push(listed: list[x509.Certificate]) -> None:
+        raw = [{"rawBytes": b64(each.public_bytes(Encoding.DER))} for each in listed]
+        material = {"x509CertificateChain": {"certificates": raw}, "tlogEntries": [entry]}
+        push_bundle(
+            attested.registry,
+            "app",
+            attested.digest,
+            {
+                "mediaType": BUNDLE,
+                "verificationMaterial": material,
+                "dsseEnvelope": attested.envelope,
+            },
+        )
+
+    push(chain[::-1])
+    assert attested.verdict("keyless").status == "refused"
+    push(chain)
+    verdict = attested.verdict("keyless")
+    assert verdict.status == "verified", verdict.reasons
+    elsewhere = json.loads(World(world.folder).trusted_root)["certificateAuthorities"]
+    root = {**json.loads(world.trusted_root), "certificateAuthorities": elsewhere}
+    assert attested.verdict("keyless", json.dumps(root)).status == "refused"
+
+
+@pytest.mark.parametrize("authority", ["key", "keyless"])
+def test_the_first_entry_of_a_log_as_cosign_writes_it(
+    attested: Attested, world: World, authority: str
+) -> None:
+    """Numbers that are zero and lists that are empty are left out."""
+    entry = world.entry(attested.body("dsse/0.0.1"), attested.moment)
+    del entry["logIndex"], entry["inclusionProof"]["logIndex"], entry["inclusionProof"]["hashes"]
+    bundle = {
+        "mediaType": BUNDLE,
+        "verificationMaterial": {
+            "certificate": {"rawBytes": b64(attested.certificate.public_bytes(Encoding.DER))},
+            "tlogEntries": [entry],
+        },
+        "dsseEnvelope": attested.envelope,
+    }
+    push_bundle(attested.registry, "app", attested.digest, bundle)
+    verdict = attested.verdict(authority)
+    assert verdict.status == "verified", verdict.reasons
 
 
 PUBLIC = {

@@ -319,6 +319,14 @@ UNSIGNED: dict[str, tuple[str, str]] = {
         "key, logged bundle",
         "without a promise its time does not count; the entry is in the log all the same",
     ),
+    "layer/verificationMaterial/tlogEntries/0/*logIndex/-": (
+        "*bundle*",
+        "absent is zero, as it is",
+    ),
+    "layer/verificationMaterial/tlogEntries/0/*/hashes/-": (
+        "*bundle*",
+        "absent is empty, as it is",
+    ),
     "layer/verificationMaterial/tlogEntries/0/logIndex/*": (
         "*Rekor 2",
         "the place in the whole log; the proof has the one in its tree",

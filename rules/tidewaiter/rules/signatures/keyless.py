@@ -68,7 +68,7 @@ def check_keyless(authority: KeylessAuthority, candidate: Candidate) -> Signer:
     identities = _Identities(authority.identities)
     try:
         if candidate.bundle:
-            bundle = Bundle.from_json(candidate.bundle)
+            bundle = Bundle.from_json(_completed_bundle(candidate))
         else:
             bundle = _annotated_bundle(candidate)
         verifier = VerifierInForce(root, bundle)
@@ -104,7 +104,7 @@ def check_logged(
             message = EntryMessage.from_json(json.dumps(_entry_message(candidate.log_entry)))
             entry: TransparencyLogEntry = _PromisedEntry(message)
         else:
-            message = EntryMessage.from_json(json.dumps(candidate.bundle_entries[0]))
+            message = EntryMessage.from_json(json.dumps(_completed(candidate.bundle_entries[0])))
             entry = TransparencyLogEntry(message)
         keyring = logs_in_force(root, message).rekor_keyring(KeyringPurpose.VERIFY)
         entry._verify(keyring)  # noqa: SLF001
@@ -124,8 +124,39 @@ def _check_entries(candidate: Candidate) -> None:
         raise BadSignature("it has no transparency log entry, which is demanded")
     if len(candidate.bundle_entries) > 1:
         raise BadSignature("it has more than one transparency log entry")
-    if any(not entry.get("inclusionProof") for entry in candidate.bundle_entries):
+    if any(not isinstance(entry.get("inclusionProof"), dict) for entry in candidate.bundle_entries):
         raise BadSignature("its log entry has no proof of inclusion, which a bundle must have")
+
+
+def _completed_bundle(candidate: Candidate) -> bytes:
+    """Return a bundle in the one form that the library reads; all that it verifies stays the same."""
+    document = read_object(candidate.bundle)
+    material = document["verificationMaterial"]
+    completed = [_completed(entry) for entry in candidate.bundle_entries]
+    chained = document["mediaType"] in _OF_ONE_CERTIFICATE and "certificate" not in material
+    if not chained and completed == list(candidate.bundle_entries):
+        return candidate.bundle
+    material["tlogEntries"] = completed
+    if chained:
+        material["certificate"] = material.pop("x509CertificateChain")["certificates"][0]
+    return json.dumps(document).encode()
+
+
+_OF_ONE_CERTIFICATE = (
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+)
+"""Bundles of which the library reads a single certificate, where cosign 3 writes the chain that it was given."""
+
+
+def _completed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with what its writer leaves out, as ProtoJSON has it for zero and for no elements.
+
+    https://protobuf.dev/programming-guides/json/ The library asks for these fields, which the first entry
+    of a log has not.
+    """
+    proof = {"logIndex": "0", "hashes": [], **entry["inclusionProof"]}
+    return {"logIndex": "0", **entry, "inclusionProof": proof}
 
 
 def check_root(stated: TrustedRoot) -> None:
