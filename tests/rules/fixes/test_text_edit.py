@@ -55,6 +55,13 @@ def test_a_new_field_stands_at_the_end_of_its_mapping_indented_like_its_siblings
     assert after.index("# still to come") < after.index("securityContext")
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_comments_on_the_last_entry_stay_when_it_goes(newline: str) -> None:
+    text = "a:\n  b:   # why\n    # what\n    - c  # mlock\n  d: 1\n".replace("\n", newline)
+    kept = "a:\n  b: []   # why\n    # what  # mlock\n  d: 1\n".replace("\n", newline)
+    assert edit(text, (REMOVE, "/a/b/0", None)) == kept
+
+
 def test_comments_at_the_end_of_a_block_stay_in_it() -> None:
     text = "a:\n  b:\n    - c: 1\n      # d: 2\n\n      # far\n    # - e\n  # f\n# g\n"
     deep = edit(text, (SET, "/a/b/0/x", 1))

@@ -255,14 +255,18 @@ class _Sheet:
             yield from self._without_lines(branch, part)
 
     def _emptied(self, branch: Branch, own_key: Extent | None) -> Iterator[str]:
-        """Take the last thing out: an empty mapping or list stays."""
+        """Take the last thing out: an empty mapping or list stays, and so do comments."""
         text, nothing = self.text, "[]" if branch.is_list else "{}"
         if branch.flow:
             opening = text.find(nothing[0], branch.start)
             yield text[:opening] + nothing + text[branch.end :]
         elif own_key is not None:
             colon = text.find(":", own_key[1])
-            yield f"{text[: colon + 1]} {nothing}{text[branch.end :]}"
+            first, *others = text[colon + 1 : branch.end].splitlines()
+            kept = [first.rstrip()] if first.lstrip().startswith("#") else [""]
+            kept += [line for line in others if line.lstrip().startswith("#")]
+            comments = self._newline(colon).join(kept)
+            yield f"{text[: colon + 1]} {nothing}{comments}{text[branch.end :]}"
 
     def _without_in_flow(self, branch: Branch, part: str) -> Iterator[str]:
         extents = self._extents(branch)
