@@ -129,6 +129,9 @@ def test_misspelt_words_get_a_suggestion() -> None:
     assert b"recommended" in run("lint", "--profile", "recomended").stderr
     assert b"'sarif'" in run("lint", "--format", "sarf").stderr
     assert b"'junit'" in run("lint", "--report", "junti=x.xml").stderr
+    assert b"did you mean 'always'?" in run("lint", "--color", "allways").stderr
+    assert b"did you mean 'production'?" in run("rules", "--profile", "prodction").stderr
+    assert b"did you mean" not in run("rules", "--profile", "xyzzy").stderr
 
 
 def test_broken_file_is_reported_and_the_others_are_checked() -> None:

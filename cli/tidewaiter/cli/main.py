@@ -99,10 +99,11 @@ def _run(words: list[str]) -> int:
 
 def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of one command; without one, what is needed to list them all."""
-    import argparse
     from importlib import import_module
 
-    parser = argparse.ArgumentParser(
+    from tidewaiter.cli.parser import Parser
+
+    parser = Parser(
         prog="tidewaiter",
         description="Check Kubernetes manifests: at the desk, in the pipeline and at admission.",
         epilog="`tidewaiter COMMAND --help` shows a command's options.",
