@@ -46,8 +46,14 @@ PAGE_LIMIT = 200
 """Objects of one page: few, since reviews wait while one is taken apart."""
 _LISTS_AT_ONCE = 2
 """More would hold more pages in memory, and take the API server no less time."""
-_TAKEN_AT_ONCE = 20
-"""After so many objects a review that waits gets its turn."""
+_SMALLER_PAGES = {
+    "ConfigMap": 50,
+    "CustomResourceDefinition.apiextensions.k8s.io": 10,
+    "Secret": 50,
+}
+"""Objects of one page of kinds of which many are large: charts keep their releases in Secrets."""
+_TAKEN_AT_ONCE = 0.005
+"""After so many seconds a review that waits gets its turn."""
 _WATCH_SECONDS = 120.0
 """After this time, and up to a quarter more, the server is asked to end a watch. Where nothing happens that is the
 only sign of life: a server sends no bookmarks of a kind of which it has not seen a change."""
@@ -464,21 +470,23 @@ class Follower:
         broken: set[tuple[str, str]] = set()
         version = ""
         accept = METADATA_ONLY if self._needs_metadata_only(followed) else JSON
-        async for page in self._client.pages(
-            path, self._page_limit, consistent=True, accept=accept
-        ):
+        kind = followed.resource.kind_id
+        limit = min(self._page_limit, _SMALLER_PAGES.get(kind, self._page_limit))
+        async for page in self._client.pages(path, limit, consistent=True, accept=accept):
             if page.number == 0:
                 seen.clear()
                 broken.clear()
             version = page.resource_version
-            for number, obj in enumerate(page.items):
+            turn = time.monotonic()
+            for obj in page.items:
                 place = self._take(followed, obj, broken)
                 if place is not None:
                     seen.add(place)
-                if number % _TAKEN_AT_ONCE == 0:
+                if time.monotonic() - turn > _TAKEN_AT_ONCE:
                     await asyncio.sleep(0)
-        self._inventory.retain(followed.resource.kind_id, seen)
-        if followed.resource.kind_id == _DEFINITION:
+                    turn = time.monotonic()
+        self._inventory.retain(kind, seen)
+        if kind == _DEFINITION:
             names = {name for _, name in seen}
             self._defined = {name: each for name, each in self._defined.items() if name in names}
             self._changed.set()
