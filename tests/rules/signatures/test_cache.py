@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import socket
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.rules.signatures.valkey_server import valkey_server
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.image_answers import ImageAnswer, ImageProblem
 from tidewaiter.rules.signatures.cache import VerdictCache, verdict_key
@@ -24,6 +22,7 @@ GOOD = ImageAnswer(DIGEST)
 BAD = ImageAnswer(
     DIGEST, (ImageProblem("is not signed"),), (ImageProblem("old", severity="warning"),)
 )
+OTHER = "sha256:" + "1" * 64
 SECRET = "s" * 32
 
 
@@ -249,29 +248,8 @@ def test_a_place_that_is_none_is_refused(place: str, expected: str) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Valkey or Redis server on a free loopback port."""
-    pytest.importorskip("valkey", reason="the extra valkey is not installed")
-    program = shutil.which("valkey-server") or shutil.which("redis-server")
-    if program is None:
-        pytest.skip("neither valkey-server nor redis-server is installed (Debian: redis-server)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"valkey://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with valkey_server(tmp_path_factory.mktemp("server")) as (address, _):
+        yield address
 
 
 def test_replicas_share_a_server(server: str) -> None:
@@ -299,6 +277,92 @@ def test_what_others_write_to_a_server_is_not_believed(server: str) -> None:
             await store.put("odd", content, 60)
             assert await reader.get("odd") is None
         for each in (forger, reader, store):
+            await each.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad\r\n\r\n", b":5\r\n", b"$-7\r\n", b"*1\r\n" * 100_000, b"-LOADING\r\n", b""],
+    ids=["http", "number", "length", "nesting", "loading", "nothing"],
+)
+def test_a_server_that_answers_oddly_is_an_empty_cache(answer: bytes) -> None:
+    pytest.importorskip("valkey", reason="the extra valkey is not installed")
+
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096) and answer:
+            writer.write(answer)
+        writer.close()
+
+    async def run() -> None:
+        listening = await asyncio.start_server(odd, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        held = open_cache(f"valkey://127.0.0.1:{port}/0", SECRET)
+        assert await held.get("a") is None
+        assert await held.tag("t") is None
+        await held.put("a", GOOD, 60)
+        await held.put_tag("t", DIGEST, 60)
+        assert await held.get("a") == GOOD
+        found = await held.tag("t")
+        assert found is not None
+        assert found.digest == DIGEST
+        await held.aclose()
+        listening.close()
+
+    asyncio.run(run())
+
+
+def test_a_file_that_another_holds_is_not_waited_for_by_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "verdicts.sqlite"
+
+    async def run() -> None:
+        held = open_cache(f"sqlite:{path}")
+        await held.put("a", GOOD, 60)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        for number in range(40):
+            await held.put(str(number), GOOD, 60)
+        assert time.monotonic() - start < 40 * 0.25, "half of what each would wait"
+        other.execute("ROLLBACK")
+        other.close()
+        await asyncio.sleep(1.1)
+        await held.put("after", GOOD, 60)
+        await held.aclose()
+        again = open_cache(f"sqlite:{path}")
+        assert await again.get("after") == GOOD
+        await again.aclose()
+
+    asyncio.run(run())
+    assert caplog.text.count("cannot be used now: database is locked") == 1
+
+
+def test_what_a_tag_stood_for_is_kept_sealed_and_for_its_time(server: str, tmp_path: Path) -> None:
+    """The newest counts, whichever replica saw it; a verdict is no tag, and a tag no verdict."""
+    clock = Clock()
+
+    async def run() -> None:
+        one, other = open_cache(server, SECRET), open_cache(server, SECRET)
+        forger = open_cache(server, "f" * 32)
+        await one.put_tag("app", DIGEST, 60)
+        await other.put_tag("app", OTHER, 60)
+        found = await one.tag("app")
+        assert found is not None
+        assert found.digest == OTHER
+        await forger.put_tag("forged", DIGEST, 60)
+        assert await one.tag("forged") is None
+        await one.put("verdict", GOOD, 60)
+        assert await other.tag("verdict") is None
+        assert await other.get("app") is None
+        held = cache(clock, SqliteStore(str(tmp_path / "tags.sqlite"), clock=clock))
+        await held.put_tag("app", DIGEST, 60)
+        assert await held.tag("app") is not None
+        clock.now += 60
+        assert await held.tag("app") is None
+        for each in (one, other, forger, held):
             await each.aclose()
 
     asyncio.run(run())

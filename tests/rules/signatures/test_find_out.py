@@ -209,8 +209,8 @@ def test_while_the_registry_is_away_a_tag_is_what_it_last_was(
     after, refused, unknown = found(entries, tagged, bad, new, cache=kept())
     (problem,) = after.signature
     assert (after.digest, problem.severity) == (signed.partition("@")[2], "warning")
-    said = f"is taken for {signed.partition('@')[2]}, which the tag 1.4 stood for at 2"
-    assert problem.message.startswith(said)
+    assert problem.message.startswith("is taken for what the tag 1.4 stood for at 2")
+    assert f"Z, {signed.partition('@')[2]}, as the" in problem.message
     assert "cannot be asked now (" in problem.message
     assert [each.severity for each in refused.signature] == [None, "warning"], "still refused"
     assert [(each.unknown, each.severity) for each in unknown.signature] == [(True, None)]

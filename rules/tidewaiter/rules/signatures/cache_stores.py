@@ -69,6 +69,8 @@ class SqliteStore:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._given_up = False
+        self._is_failing = False
+        self._paused_until = 0.0
         self._written = 0
         self._turn = asyncio.Lock()
 
@@ -112,7 +114,8 @@ class SqliteStore:
     async def _run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do some work in a thread, as a disk may be slow. A damaged file is begun anew, once."""
         async with self._turn:
-            if self._given_up:
+            # While a file is locked or the disk is full it is tried once a second: reviews do not wait for it.
+            if self._given_up or time.monotonic() < self._paused_until:
                 return None
             return await asyncio.to_thread(self._try, work)
 
@@ -123,11 +126,12 @@ class SqliteStore:
             try:
                 if self._connection is None:
                     self._connection = self._opened()
-                return work(self._connection)
+                found = work(self._connection)
             except sqlite3.OperationalError as error:
-                _LOG.warning("the kept verdicts in %s cannot be used now: %s", self.path, error)
-                if self._connection is None:
-                    self._given_up = True
+                if not self._is_failing:
+                    _LOG.warning("the kept verdicts in %s cannot be used now: %s", self.path, error)
+                self._is_failing = True
+                self._paused_until = time.monotonic() + 1
                 return None
             except sqlite3.DatabaseError as error:
                 if attempt == 1:
@@ -139,6 +143,9 @@ class SqliteStore:
                 _LOG.warning(
                     "verdicts are not kept in %s: %s", self.path, error.strerror or str(error)
                 )
+            else:
+                self._is_failing = False
+                return found
             self._given_up = True
             return None
         return None
@@ -192,12 +199,10 @@ class ServerStore:
         """Use a server. Raises InputError where the client is not installed or the address is none."""
         try:
             from valkey import asyncio as valkey
-            from valkey.exceptions import ValkeyError
         except ImportError:
             raise InputError(
                 "verdicts on a server need the extra: pip install 'tidewaiter[valkey]'"
             ) from None
-        self._failures = (ValkeyError, OSError, TimeoutError)
         self._failing_since: float | None = None
         try:
             self._client = valkey.Valkey.from_url(
@@ -230,7 +235,7 @@ class ServerStore:
         try:
             async with asyncio.timeout(2 * _SERVER_SECONDS):
                 found = await call()
-        except self._failures as error:
+        except Exception as error:  # noqa: BLE001 - whatever a server answers, images are verified anew
             if self._failing_since is None:
                 _LOG.warning("the server with kept verdicts does not answer: %s", error)
             self._failing_since = now

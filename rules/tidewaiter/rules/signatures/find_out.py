@@ -469,8 +469,8 @@ def _is_verified(answer: ImageAnswer) -> bool:
 def _last_known(known: KnownTag, tag: str, reason: str) -> ImageProblem:
     seen = datetime.fromtimestamp(known.seen, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     message = (
-        f"is taken for {known.digest}, which the tag {tag} stood for at {seen}: "
-        f"the registry cannot be asked now ({reason})"
+        f"is taken for what the tag {tag} stood for at {seen}, {known.digest}, "
+        f"as the registry cannot be asked now ({reason})"
     )
     return ImageProblem(message, unknown=True, severity="warning")
 
