@@ -212,6 +212,9 @@ def test_prune_drops_what_is_fixed_and_only_that(capfd: pytest.CaptureFixture[st
     write("b.yaml", pod("three", privileged=False))
     Path("c.yaml").unlink()
     assert main(["baseline", "prune", "base.json", "a.yaml", "--check"]) == 1
+    Path("tidewaiter-baseline.json").write_bytes(Path("base.json").read_bytes())
+    assert main(["baseline", "prune", "--check"]) == 1
+    assert main(["baseline", "show"]) == 0
     assert main(["baseline", "prune", "base.json", "a.yaml"]) == 0
     # b.yaml is fixed, but was not looked at; c.yaml is gone.
     after = sum(entry.count for entry in baseline.load("base.json"))

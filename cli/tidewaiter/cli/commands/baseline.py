@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tidewaiter.cli.baseline import DEFAULT_FILE
 from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options, add_policy_options
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from tidewaiter.cli.baseline import Entry
 
 
+_FILE_HELP = f"the baseline (default: {DEFAULT_FILE})"
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
     prune = actions.add_parser("prune", help="drop what is fixed", allow_abbrev=False)
     add = prune.add_argument
-    add("file", metavar="FILE", help="the baseline")
+    add("file", nargs="?", default=DEFAULT_FILE, metavar="FILE", help=_FILE_HELP)
     add("paths", nargs="*", metavar="PATH", help="what to lint, as of `lint` (default: .)")
     add("--check", action="store_true", help="write nothing; exit 1 if something is fixed")
     add_policy_options(prune)
@@ -36,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_cluster_options(prune)
     add("--schema-location", action="append", metavar="PATH", help="schemas of custom resources")
     show = actions.add_parser("show", help="count what it holds", allow_abbrev=False)
-    show.add_argument("file", metavar="FILE", help="the baseline")
+    show.add_argument("file", nargs="?", default=DEFAULT_FILE, metavar="FILE", help=_FILE_HELP)
 
 
 def run(arguments: argparse.Namespace) -> int:
