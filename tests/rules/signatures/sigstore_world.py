@@ -425,6 +425,21 @@ def record_2_body(message: bytes, signature: str, verifier: dict[str, Any]) -> d
     }
 
 
+def dsse_2_body(content: bytes, signature: str, verifier: dict[str, Any]) -> dict[str, Any]:
+    """What cosign 2.6 and 3.0 have a log of Rekor 2 record of an envelope."""
+    hashed = {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(content).digest())}
+    return {
+        "apiVersion": "0.0.2",
+        "kind": "dsse",
+        "spec": {
+            "dsseV002": {
+                "payloadHash": hashed,
+                "signatures": [{"content": signature, "verifier": verifier}],
+            }
+        },
+    }
+
+
 class Timestamps:
     """A time-stamping authority that openssl plays."""
 

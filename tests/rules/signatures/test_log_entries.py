@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,9 +27,11 @@ from tests.rules.signatures.signing import (
     statement,
 )
 from tests.rules.signatures.sigstore_world import (
+    HAS_OPENSSL,
     ISSUER,
     SUBJECT,
     World,
+    dsse_2_body,
     dsse_body,
     intoto_1_body,
     intoto_2_body,
@@ -156,6 +159,42 @@ def test_each_kind_of_entry_that_an_envelope_may_have(
         return
     assert verdict.status == "verified", verdict.reasons
     assert verdict.evidence[0].signed_at == int(attested.moment.timestamp())
+
+
+@pytest.mark.skipif(not HAS_OPENSSL, reason="openssl, which plays the authority, is not installed")
+@pytest.mark.parametrize("authority", ["key", "certificate", "keyless"])
+@pytest.mark.parametrize("change", ["", "payload", "signature", "signer", "time"])
+def test_an_envelope_in_a_log_of_rekor_2(
+    attested: Attested, world: World, change: str, authority: str
+) -> None:
+    """Its time is a time-stamping authority's; what the log recorded must be this very envelope."""
+    other = world.certificate(new_key()) if change == "signer" else attested.certificate
+    verifier = {
+        "x509Certificate": {"rawBytes": b64(other.public_bytes(Encoding.DER))},
+        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+    }
+    content = b"{}" if change == "payload" else attested.content
+    signature = b64(sign(attested.key, b"x")) if change == "signature" else attested.signature
+    entry = world.entry(dsse_2_body(content, signature, verifier), None, promised=False)
+    assert world.timestamps is not None
+    stamped = b"another signature" if change == "time" else base64.b64decode(attested.signature)
+    raw = b64(attested.certificate.public_bytes(Encoding.DER))
+    stamps = [{"signedTimestamp": b64(world.timestamps.stamp(stamped))}]
+    bundle = {
+        "mediaType": BUNDLE,
+        "verificationMaterial": {
+            "certificate": {"rawBytes": raw},
+            "tlogEntries": [entry],
+            "timestampVerificationData": {"rfc3161Timestamps": stamps},
+        },
+        "dsseEnvelope": attested.envelope,
+    }
+    push_bundle(attested.registry, "app", attested.digest, bundle)
+    verdict = attested.verdict(authority)
+    if change and (change != "time" or authority == "keyless"):
+        assert verdict.status == "refused"
+    else:
+        assert verdict.status == "verified", verdict.reasons
 
 
 def _other_payload(one: Attested, kind: str) -> dict[str, Any]:

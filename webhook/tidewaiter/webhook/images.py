@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.settings import Settings
 
 DEFAULT_PLACE = "sqlite"
-_NEEDED = ("cryptography", "httpcore", "sigstore")
+_NEEDED = ("cryptography", "httpcore", "nacl", "sigstore")
 
 
 def check_images(facts: ImageFacts, file: str) -> None:

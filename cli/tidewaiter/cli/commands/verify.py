@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from tidewaiter.rules.signatures.registry import RegistrySettings
 
-_MODULES = frozenset({"cryptography", "httpcore", "httpx", "rfc3161_client", "sigstore"})
+_MODULES = frozenset({"cryptography", "httpcore", "httpx", "nacl", "rfc3161_client", "sigstore"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

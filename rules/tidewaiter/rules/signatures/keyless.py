@@ -165,7 +165,7 @@ def check_root(stated: TrustedRoot) -> None:
         _root(stated)
 
 
-_COMPARED_HERE = frozenset({"intoto/0.0.1", "intoto/0.0.2", "hashedrekord/0.0.1"})
+_COMPARED_HERE = frozenset({"intoto/0.0.1", "intoto/0.0.2", "hashedrekord/0.0.1", "dsse/0.0.2"})
 """Kinds of log entries of an envelope that the library verifies but does not compare with it."""
 
 

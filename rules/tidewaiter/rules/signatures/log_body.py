@@ -172,10 +172,17 @@ def _is_of(recorded: bytes, key: PublicKey, certificate: x509.Certificate | None
     """Tell whether a log has recorded a key, or where one is given this very certificate."""
     try:
         if certificate is not None:
-            return x509.load_pem_x509_certificate(recorded) == certificate
+            return _certificate_of(recorded) == certificate
         return _key_of(recorded) == key.der
     except (InputError, ValueError):
         raise BadSignature("its log entry has a key that cannot be read") from None
+
+
+def _certificate_of(recorded: bytes) -> x509.Certificate:
+    """Return a certificate, of Rekor 1 in PEM, of Rekor 2 in DER. Raises ValueError."""
+    if recorded.startswith(b"-----BEGIN"):
+        return x509.load_pem_x509_certificate(recorded)
+    return x509.load_der_x509_certificate(recorded)
 
 
 def _key_of(recorded: bytes) -> bytes:
