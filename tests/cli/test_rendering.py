@@ -295,6 +295,40 @@ def test_resources_of_what_cannot_be_built_or_nobody_builds_are_checked_as_they_
     assert files == {"component/d.yaml", "deep/deployment.yaml", "remote/d.yaml"}
 
 
+def test_who_applies_a_kustomization_lays_its_own_around_it(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "remote", "add", "origin", "https://git.example.com/o/r"], check=True)
+    for folder in ("app", "extra"):
+        (inside / folder).mkdir()
+    own = DEPLOYMENT.replace("name: web", "name: web\n  namespace: own", 1)
+    write(inside / "app", **{"kustomization.yaml": "resources: [d.yaml, o.yaml]\n"})
+    write(inside / "app", **{"d.yaml": DEPLOYMENT, "o.yaml": own})
+    component = "kind: Component\nnameSuffix: -x\n"
+    write(inside / "extra", **{"kustomization.yaml": component})
+    application = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "shop"},
+        "spec": {
+            "source": {
+                "repoURL": "https://git.example.com/o/r",
+                "path": "app",
+                "kustomize": {"components": ["../extra"]},
+            },
+            "destination": {"namespace": "prod"},
+        },
+    }
+    write(inside, **{"app.json": json.dumps(application)})
+    _, report, _ = lint(capsys)
+    assert report["errors"] == []
+    found = {
+        (each["resource"]["namespace"], each["resource"]["name"]) for each in report["findings"]
+    }
+    assert found == {("prod", "web-x"), ("own", "web-x")}
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -154,3 +154,145 @@ def test_a_source_that_nobody_defines_is_not_ours(repository: Repository) -> Non
         )
         == []
     )
+
+
+def test_a_values_file_that_is_not_there_is_an_error_unless_it_may_be_absent(
+    repository: Repository,
+) -> None:
+    helm = {"valueFiles": ["prod.yaml", "absent.yaml"]}
+    (each,) = found(repository, application(helm=helm))
+    (error,) = each.errors
+    assert (error.file, error.line) == ("app.yaml", 7)
+    assert "absent.yaml" in error.message
+    (each,) = found(repository, application(helm={**helm, "ignoreMissingValueFiles": True}))
+    assert (each.values, each.errors) == (("chart/prod.yaml",), ())
+
+
+def test_an_application_gives_its_namespace_only_to_objects_without_one(
+    repository: Repository,
+) -> None:
+    images = ["nginx=mirror.example.com:5000/nginx:1.2", "redis:7@sha256:abc", "busybox"]
+    kustomize = {"images": images, "nameSuffix": "-x"}
+    (each,) = found(repository, application(path="apps", kustomize=kustomize))
+    assert each.namespace == "prod"
+    assert each.around == {
+        "nameSuffix": "-x",
+        "images": [
+            {"name": "nginx", "newName": "mirror.example.com:5000/nginx", "newTag": "1.2"},
+            {"name": "redis", "newName": "redis", "digest": "sha256:abc"},
+            {"name": "busybox", "newName": "busybox"},
+        ],
+    }
+
+
+def application_set(generator: Any, **template: Any) -> str:
+    source = {"repoURL": URL, "path": "chart", **template}
+    return yaml.safe_dump(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "ApplicationSet",
+            "metadata": {"name": "all"},
+            "spec": {
+                "generators": [generator],
+                "template": {
+                    "metadata": {"name": "shop-{{.env}}"},
+                    "spec": {"source": source, "destination": {"namespace": "{{ .env }}"}},
+                },
+            },
+        }
+    )
+
+
+def test_the_applications_of_a_set_are_followed(repository: Repository) -> None:
+    elements = {"list": {"elements": [{"env": "prod", "tag": "1"}, {"env": "test", "tag": "2"}]}}
+    helm = {"parameters": [{"name": "tag", "value": "{{.tag}}"}]}
+    assert [
+        (each.title, each.namespace, each.settings)
+        for each in found(repository, application_set(elements, helm=helm))
+    ] == [
+        ("Application shop-prod", "prod", ("tag=1",)),
+        ("Application shop-test", "test", ("tag=2",)),
+    ]
+    # What is not known here is not guessed.
+    assert found(repository, application_set({"clusters": {}})) == []
+    assert found(repository, application_set({"list": {"elements": [{"tag": "1"}]}})) == []
+
+
+def test_the_folders_of_a_set_are_followed(repository: Repository) -> None:
+    directories = {
+        "repoURL": URL,
+        "directories": [{"path": "*"}, {"path": "chart", "exclude": True}],
+    }
+    both = {
+        "matrix": {"generators": [{"git": directories}, {"list": {"elements": [{"env": "a"}]}}]}
+    }
+    followed_ones = found(repository, application_set(both, path="{{path}}"))
+    assert [each.folder for each in followed_ones] == ["apps", "values"]
+
+
+FLUX_SOURCE = f"""\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {{name: us, namespace: flux-system}}
+spec: {{url: '{URL}'}}
+"""
+VALUES = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: flux-system}
+data: {values.yaml: 'image: nginx', cluster: east}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: hidden, namespace: flux-system}
+data: {token: YWJj}
+"""
+
+
+def test_values_of_a_config_map_in_the_repository_count(repository: Repository) -> None:
+    release = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: shop, namespace: flux-system}
+spec:
+  chart: {spec: {chart: ./chart, sourceRef: {kind: GitRepository, name: us}}}
+  valuesFrom: [{kind: ConfigMap, name: settings}, {kind: Secret, name: elsewhere}]
+  values: {replicas: 2}
+"""
+    (each,) = found(repository, FLUX_SOURCE, VALUES, release)
+    assert [text for _, _, text in each.inline] == ["image: nginx", '{"replicas": 2}']
+
+
+def flux(substitute_from: list[dict[str, str]]) -> str:
+    spec = {
+        "path": "./apps",
+        "sourceRef": {"kind": "GitRepository", "name": "us"},
+        "postBuild": {"substitute": {"n": 3, "on": True}, "substituteFrom": substitute_from},
+    }
+    metadata = {"name": "apps", "namespace": "flux-system"}
+    api = "kustomize.toolkit.fluxcd.io/v1"
+    return yaml.safe_dump(
+        {"apiVersion": api, "kind": "Kustomization", "metadata": metadata, "spec": spec}
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "put"),
+    [
+        ("replicas: ${n}", "replicas: 3"),
+        ("${on} ${cluster} ${token}", "true east abc"),
+        ("${other:=1} ${other:-2} ${other}", "1 2 "),
+        ("$${n} $n ${n:0:1}", "${n} $n ${n:0:1}"),
+    ],
+)
+def test_flux_puts_variables_in(repository: Repository, written: str, put: str) -> None:
+    known = [{"kind": "ConfigMap", "name": "settings"}, {"kind": "Secret", "name": "hidden"}]
+    (each,) = found(repository, FLUX_SOURCE, VALUES, flux(known))
+    assert each.variables is not None
+    assert each.variables.put_into(written) == put
+
+
+def test_a_variable_that_may_be_elsewhere_stays_as_it_is(repository: Repository) -> None:
+    (each,) = found(repository, FLUX_SOURCE, flux([{"kind": "Secret", "name": "elsewhere"}]))
+    assert each.variables is not None
+    assert each.variables.put_into("${n} ${other}") == "3 ${other}"

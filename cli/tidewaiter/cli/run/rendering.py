@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     JudgeFiles = Callable[[list[PlainResource], list[PlainResource] | None], list[PartAnswer]]
 
 _GITOPS = (b"argoproj.io/", b"toolkit.fluxcd.io/")
+_TAKES_VALUES = (b"valuesFrom", b"substituteFrom")
 
 
 @record
@@ -237,13 +238,21 @@ def _ignores_of(rendering: Rendering) -> Callable[[str, int], tuple[SourceIgnore
 
 
 def _gitops_objects(files: Sequence[SourceFile]) -> Iterator[Resource]:
+    """Yield the objects of Argo CD and Flux, and where these take values from ConfigMaps and Secrets all of those."""
+    others: list[tuple[bytes, str]] = []
+    takes_values = False
     for file in files:
         try:
             data = b"" if file.path == STDIN else read_file(file.path)
         except InputError:
             continue  # the run itself reports it
         if any(sign in data for sign in _GITOPS):
+            takes_values = takes_values or any(sign in data for sign in _TAKES_VALUES)
             yield from read_resources(data, file.path).resources
+        elif b"ConfigMap" in data or b"Secret" in data:
+            others.append((data, file.path))
+    for data, path in others if takes_values else ():
+        yield from read_resources(data, path).resources
 
 
 def _line_of(resource: Resource, pointer: str) -> int:

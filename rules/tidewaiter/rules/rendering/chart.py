@@ -20,7 +20,7 @@ from tidewaiter.rules.record import record
 from tidewaiter.rules.rendering.chart_copy import ChartSources
 from tidewaiter.rules.rendering.engines import MISSING, PROBE, ChartError, Request
 from tidewaiter.rules.rendering.marks import lines_of, unmarked
-from tidewaiter.rules.rendering.rendered import Place, RenderedFile, Rendering
+from tidewaiter.rules.rendering.rendered import Place, RenderedFile, Rendering, lacks_namespace
 from tidewaiter.rules.rendering.values_origin import ValuesFile, origin_in
 
 TYPE_CHECKING = False
@@ -45,6 +45,7 @@ class ChartOptions:
     """How charts are rendered: values files and settings as of `helm template`, and for which Kubernetes version.
 
     `inline` are further values, each with the file and line that they stand in; they are laid over those of the files.
+    With `errors` there is nothing to render.
     """
 
     values: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class ChartOptions:
     namespace: str = "default"
     release: str = ""
     title: str = ""
+    errors: tuple[InputError, ...] = ()
 
 
 def render_chart(root: str, options: ChartOptions, engine: Engine | None) -> list[Rendering]:
@@ -66,6 +68,8 @@ def render_chart(root: str, options: ChartOptions, engine: Engine | None) -> lis
         description = _description(sources)
         if description.get("type") == "library":
             return []
+        if options.errors:
+            return [Rendering(f"chart {root}", root, (), options.errors)]
         if engine is None:
             return [_failed(root, InputError(MISSING))]
         _add_local_dependencies(sources, description)
@@ -343,16 +347,12 @@ def _documents(rows: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _metadata_line(document: Sequence[str]) -> int:
     """Return the index of the line `metadata:` of an object that lacks a namespace, -1 for others."""
     from tidewaiter.rules.loading.documents import load_documents
-    from tidewaiter.rules.manifest.api_resource import CLUSTER_SCOPED
-    from tidewaiter.rules.manifest.resource import Resource
 
     loaded = load_documents("\n".join(document).encode(), "").documents
     value = loaded[0].value if len(loaded) == 1 else None
     if not isinstance(value, dict):
         return -1
-    resource = Resource(value)
-    is_without = resource.kind_id in CLUSTER_SCOPED or resource.kind.startswith("Cluster")
-    if resource.namespace or is_without or not resource.name:
+    if not lacks_namespace(value):
         return -1
     for index, row in enumerate(document[:-1]):
         if row.rstrip() == "metadata:" and document[index + 1].startswith(" "):

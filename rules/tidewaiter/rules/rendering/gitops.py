@@ -11,24 +11,31 @@ import os
 import re
 import subprocess
 
+from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.manifest.fields import dig, mapping, sequence, text
 from tidewaiter.rules.record import record
+from tidewaiter.rules.rendering.application_set import applications
+from tidewaiter.rules.rendering.flux_variables import content_of, variables_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from tidewaiter.rules.manifest.resource import Resource
+    from tidewaiter.rules.rendering.flux_variables import Variables
 
     LineOf = Callable[[Resource, str], int]
+    Inline = tuple[str, int, str]
+    Configuration = Mapping[tuple[str, str, str], Resource]
 
 
 @record
 class Followed:
     """A folder that an object has applied. `values` are paths of files, `inline` values with the line they stand at.
 
-    `around` are fields of a kustomization laid around the folder's. `title` names the object.
+    `around` are fields of a kustomization laid around the folder's, `variables` what is put into what it builds; its
+    objects that name no namespace get `namespace`. `title` names the object. `errors` are what it refers to in vain.
     """
 
     title: str
@@ -39,6 +46,8 @@ class Followed:
     inline: tuple[tuple[str, int, str], ...] = ()
     settings: tuple[str, ...] = ()
     around: dict[str, Any] | None = None
+    variables: Variables | None = None
+    errors: tuple[InputError, ...] = ()
 
 
 class Repository:
@@ -91,17 +100,32 @@ def followed(
         for each in every
         if each.kind_id == "GitRepository.source.toolkit.fluxcd.io"
     }
+    configuration = {
+        (each.kind, each.namespace or "", each.name): each
+        for each in every
+        if each.kind_id in {"ConfigMap", "Secret"}
+    }
     for each in every:
         if each.kind_id == "Application.argoproj.io":
-            yield from _of_application(each, each.spec, "/spec", repository, line_of)
+            yield from _of_application(each, each.name, each.spec, "/spec", repository, line_of)
+        elif each.kind_id == "ApplicationSet.argoproj.io":
+            for made in applications(each.spec, repository):
+                name = text(dig(made, "metadata", "name"))
+                spec, place = mapping(made.get("spec")), "/spec/template/spec"
+                yield from _of_application(each, name, spec, place, repository, line_of)
         elif each.kind_id == "HelmRelease.helm.toolkit.fluxcd.io":
-            yield from _of_helm_release(each, sources, repository, line_of)
+            yield from _of_helm_release(each, sources, configuration, repository, line_of)
         elif each.kind_id == "Kustomization.kustomize.toolkit.fluxcd.io":
-            yield from _of_flux_kustomization(each, sources, repository)
+            yield from _of_flux_kustomization(each, sources, configuration, repository)
 
 
 def _of_application(
-    resource: Resource, spec: dict[str, Any], pointer: str, repository: Repository, line_of: LineOf
+    resource: Resource,
+    name: str,
+    spec: dict[str, Any],
+    pointer: str,
+    repository: Repository,
+    line_of: LineOf,
 ) -> Iterator[Followed]:
     sources = [(mapping(spec.get("source")), f"{pointer}/source")]
     several = sequence(spec.get("sources"))
@@ -116,29 +140,65 @@ def _of_application(
         if not folder:
             continue
         helm, kustomize = mapping(source.get("helm")), mapping(source.get("kustomize"))
+        values, absent = _value_files(helm, path, repository)
+        line = line_of(resource, f"{place}/helm/valueFiles") if absent else 0
         yield Followed(
-            title=f"Application {resource.name}",
+            title=f"Application {name}",
             folder=folder,
             namespace=namespace,
-            release=text(helm.get("releaseName")) or resource.name,
-            values=tuple(_value_files(helm, path, repository)),
+            release=text(helm.get("releaseName")) or name,
+            values=tuple(values),
+            errors=tuple(_absent(f"Application {name}", each, resource, line) for each in absent),
             inline=tuple(_inline(resource, helm, f"{place}/helm", line_of)),
             settings=tuple(
                 f"{parameter.get('name')}={_escaped(text(parameter.get('value')))}"
                 for parameter in map(mapping, sequence(helm.get("parameters")))
             ),
-            around={
-                "namespace": namespace,
-                **{
-                    key: kustomize[key]
-                    for key in ("namePrefix", "nameSuffix", "commonLabels", "patches", "components")
-                    if key in kustomize
-                },
-            },
+            around=_around(kustomize),
         )
 
 
-def _value_files(helm: dict[str, Any], path: str, repository: Repository) -> Iterator[str]:
+_LAID_AROUND = (
+    *("namespace", "namePrefix", "nameSuffix", "commonLabels", "commonAnnotations"),
+    *("patches", "components", "replicas"),
+)
+
+
+def _around(kustomize: dict[str, Any]) -> dict[str, Any]:
+    """Return what Argo CD lays around a kustomization, in the form of one."""
+    around = {key: kustomize[key] for key in _LAID_AROUND if key in kustomize}
+    images = [_image(text(each)) for each in sequence(kustomize.get("images"))]
+    return {**around, "images": images} if images else around
+
+
+def _image(stated: str) -> dict[str, str]:
+    """Read `[NAME=]IMAGE[:TAG][@DIGEST]` as `kustomize edit set image` does."""
+    name, equals, image = stated.partition("=")
+    image = image if equals else name
+    image, _, digest = image.partition("@")
+    slash = image.rfind("/")
+    colon = image.find(":", slash + 1)
+    tag = image[colon + 1 :] if colon > 0 else ""
+    image = image[:colon] if colon > 0 else image
+    result = {"name": name if equals else image, "newName": image}
+    if digest:
+        result["digest"] = digest
+    elif tag:
+        result["newTag"] = tag
+    return result
+
+
+def _absent(title: str, file: str, resource: Resource, line: int) -> InputError:
+    message = f"{title} names the values file {file}, which is not there"
+    return InputError(message, file=resource.file, line=line)
+
+
+def _value_files(
+    helm: dict[str, Any], path: str, repository: Repository
+) -> tuple[list[str], list[str]]:
+    """Return the values files of a chart, and those that are not there though they have to be."""
+    values: list[str] = []
+    absent: list[str] = []
     for file in sequence(helm.get("valueFiles")):
         stated = text(file)
         if stated.startswith("$"):  # $ref/path: from the root of a source, which is this repository
@@ -146,12 +206,15 @@ def _value_files(helm: dict[str, Any], path: str, repository: Repository) -> Ite
         else:
             found = repository.inside(os.path.join(path, stated))
         if found:
-            yield found
+            values.append(found)
+        elif "://" not in stated and not helm.get("ignoreMissingValueFiles"):
+            absent.append(stated)
+    return values, absent
 
 
 def _inline(
     resource: Resource, helm: dict[str, Any], pointer: str, line_of: LineOf
-) -> Iterator[tuple[str, int, str]]:
+) -> Iterator[Inline]:
     if text(helm.get("values")):
         yield resource.file, line_of(resource, f"{pointer}/values"), text(helm.get("values"))
     if mapping(helm.get("valuesObject")):
@@ -162,6 +225,7 @@ def _inline(
 def _of_helm_release(
     resource: Resource,
     sources: dict[tuple[str | None, str], str],
+    configuration: Configuration,
     repository: Repository,
     line_of: LineOf,
 ) -> Iterator[Followed]:
@@ -173,25 +237,45 @@ def _of_helm_release(
         return
     namespace = text(resource.spec.get("targetNamespace")) or resource.namespace or "default"
     values = mapping(resource.spec.get("values"))
-    inline = (
-        ((resource.file, line_of(resource, "/spec/values"), json.dumps(values)),) if values else ()
-    )
+    inline = list(_values_from(resource, configuration, line_of))
+    if values:
+        inline.append((resource.file, line_of(resource, "/spec/values"), json.dumps(values)))
+    files = [text(file) for file in sequence(chart.get("valuesFiles"))]
+    absent = [] if chart.get("ignoreMissingValuesFiles") else files
+    line = line_of(resource, "/spec/chart/spec/valuesFiles") if files else 0
     yield Followed(
         title=f"HelmRelease {resource.name}",
         folder=folder,
         namespace=namespace,
         release=text(resource.spec.get("releaseName")) or resource.name,
-        values=tuple(
-            filter(
-                None, (repository.inside(text(file)) for file in sequence(chart.get("valuesFiles")))
-            )
+        values=tuple(filter(None, map(repository.inside, files))),
+        inline=tuple(inline),
+        errors=tuple(
+            _absent(f"HelmRelease {resource.name}", each, resource, line)
+            for each in absent
+            if not repository.inside(each)
         ),
-        inline=inline,
     )
 
 
+def _values_from(
+    release: Resource, configuration: Configuration, line_of: LineOf
+) -> Iterator[Inline]:
+    """Yield the values of ConfigMaps and Secrets that stand in the repository as a whole; single ones are not followed."""
+    for each in map(mapping, sequence(release.spec.get("valuesFrom"))):
+        name = text(each.get("kind")), release.namespace or "", text(each.get("name"))
+        source, key = configuration.get(name), text(each.get("valuesKey")) or "values.yaml"
+        if source is not None and not each.get("targetPath"):
+            stated = content_of(source).get(key)
+            if stated:
+                yield source.file, line_of(source, f"/data/{key}"), stated
+
+
 def _of_flux_kustomization(
-    resource: Resource, sources: dict[tuple[str | None, str], str], repository: Repository
+    resource: Resource,
+    sources: dict[tuple[str | None, str], str],
+    configuration: Configuration,
+    repository: Repository,
 ) -> Iterator[Followed]:
     spec = resource.spec
     if not _is_ours(resource, mapping(spec.get("sourceRef")), sources, repository):
@@ -205,7 +289,13 @@ def _of_flux_kustomization(
     namespace = text(spec.get("targetNamespace"))
     if namespace:
         around["namespace"] = namespace
-    yield Followed(f"Kustomization {resource.name}", folder, namespace, around=around)
+    yield Followed(
+        f"Kustomization {resource.name}",
+        folder,
+        namespace,
+        around=around,
+        variables=variables_of(resource, configuration),
+    )
 
 
 def _is_ours(

@@ -20,12 +20,20 @@ from tidewaiter.rules.manifest.fields import mapping, sequence, text
 from tidewaiter.rules.record import record
 from tidewaiter.rules.rendering.bounded import run_to_end
 from tidewaiter.rules.rendering.build_trace import Sources, Trace
-from tidewaiter.rules.rendering.rendered import Place, RenderedFile, Rendering, SourceIgnore
+from tidewaiter.rules.rendering.rendered import (
+    Place,
+    RenderedFile,
+    Rendering,
+    SourceIgnore,
+    lacks_namespace,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
+
+    from tidewaiter.rules.rendering.gitops import Followed
 
 
 _ORIGIN = "config.kubernetes.io/origin"
@@ -108,20 +116,27 @@ def read_kustomization(folder: str, file: str) -> Kustomization:
 
 
 def build(
-    kustomization: Kustomization, program: Sequence[str], around: Mapping[str, Any] | None = None
+    kustomization: Kustomization, program: Sequence[str], applier: Followed | None = None
 ) -> Rendering:
     """Build a kustomization. What goes wrong is in the errors of the rendering.
 
-    Without a program that is an error too. `around` are fields of a kustomization that is laid around it, as who
-    applies it may do: `namespace`, `patches`.
+    Without a program that is an error too. `applier` is who applies it, and may lay something around it.
     """
     title = f"kustomization {kustomization.folder or '.'}"
     try:
         with tempfile.TemporaryDirectory(prefix="tidewaiter-kustomize-") as temporary:
             here = os.path.realpath(temporary)
+            folder = os.path.realpath(kustomization.folder or ".")
+            around = applier.around or {} if applier is not None else {}
+            components = [
+                os.path.relpath(os.path.join(folder, each), here)
+                for each in sequence(around.get("components"))
+                if isinstance(each, str)
+            ]
             wrapped = {
-                **(around or {}),
-                "resources": [os.path.relpath(os.path.realpath(kustomization.folder or "."), here)],
+                **around,
+                **({"components": components} if components else {}),
+                "resources": [os.path.relpath(folder, here)],
                 "buildMetadata": ["originAnnotations", "transformerAnnotations"],
             }
             with open(os.path.join(here, "kustomization.yaml"), "w", encoding="utf-8") as file:
@@ -130,7 +145,7 @@ def build(
             if ended is None:
                 message = _MISSING
             elif ended.code == 0:
-                return _rendering(title, kustomization, ended.output, here)
+                return _rendering(title, kustomization, ended.output, here, applier)
             else:
                 message = _told(ended.said.decode("utf-8", "replace"))
     except InputError as error:
@@ -180,13 +195,20 @@ def _entries(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "helmCharts", values
 
 
-def _rendering(title: str, kustomization: Kustomization, output: bytes, here: str) -> Rendering:
+def _rendering(
+    title: str, kustomization: Kustomization, output: bytes, here: str, applier: Followed | None
+) -> Rendering:
+    if applier is not None and applier.variables is not None:
+        output = applier.variables.put_into(output.decode("utf-8", "replace")).encode()
+    namespace = applier.namespace if applier is not None else ""
     loaded = load_documents(output, kustomization.file)
     sources = Sources(here, _files_in)
     traces: dict[str, list[Trace]] = {}
     for document in loaded.documents:
         if isinstance(document.value, dict):
             obj, origin, changes = _without_notes(document.value)
+            if namespace and lacks_namespace(obj):
+                obj["metadata"]["namespace"] = namespace
             trace = Trace(sources, obj, origin, changes, kustomization.file)
             traces.setdefault(trace.file, []).append(trace)
     files = tuple(_file(file, together) for file, together in traces.items())

@@ -72,10 +72,8 @@ class Plan:
             for options in scenarios:
                 yield from render_chart(root, options, self.engine)
         for kustomization, appliers in self.kustomizations:
-            if not appliers:
-                yield build(kustomization, self.program)
-            for each in appliers:
-                yield build(kustomization, self.program, each.around)
+            for each in appliers or (None,):
+                yield build(kustomization, self.program, each)
 
 
 def make_plan(
@@ -126,6 +124,7 @@ def _chart_options(each: Followed, options: ChartOptions) -> ChartOptions:
         namespace=each.namespace,
         release=each.release,
         title=each.title,
+        errors=each.errors,
     )
 
 

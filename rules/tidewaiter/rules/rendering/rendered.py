@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from tidewaiter.rules.manifest.api_resource import CLUSTER_SCOPED
+from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from tidewaiter.rules.errors import InputError
     from tidewaiter.rules.loading.ignores import CommentIgnore
+
+
+def lacks_namespace(obj: dict[str, Any]) -> bool:
+    """Tell whether an object that stands in a namespace names none."""
+    resource = Resource(obj)
+    is_without = resource.kind_id in CLUSTER_SCOPED or resource.kind.startswith("Cluster")
+    return bool(resource.name) and not resource.namespace and not is_without
 
 
 @record
