@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,6 +98,7 @@ def generated() -> dict[Path, str]:
         **crds,
         ROOT / "chart" / "files" / "builtin-rules.yaml": HEADER + rules_text(BUILTIN),
         ROOT / "chart" / "files" / "custom-rules.yaml": HEADER + rules_text(custom_kinds()),
+        ROOT / "chart" / "values.schema.json": _values_schema(),
         ROOT / "chart" / "files" / "alerts.yaml": (
             ROOT / "alerts" / "prometheusrule.yaml"
         ).read_text(encoding="utf-8"),
@@ -118,6 +120,27 @@ def _definition_text(definition: dict[str, object]) -> str:
     """Return a definition in YAML."""
     text = yaml.safe_dump(definition, sort_keys=False, width=110)
     return f"# Made by deploy/generate.py from the schema of the policy file.\n{text}"
+
+
+def _values_schema() -> str:
+    """Return the schema of the chart's values with that of the policy in its last line but one."""
+    schema = json.loads((ROOT.parent / "docs" / "policy-schema.json").read_text(encoding="utf-8"))
+    definitions = json.dumps(_without_texts(schema["$defs"]), separators=(",", ":"))
+    text = (ROOT / "chart" / "values.schema.json").read_text(encoding="utf-8")
+    return re.sub(r'(?m)^  "\$defs": .*$', lambda _: f'  "$defs": {definitions}', text)
+
+
+def _without_texts(schema: Any) -> Any:
+    """Leave out what is for readers: Helm keeps the schema with each release in the cluster."""
+    if isinstance(schema, list):
+        return [_without_texts(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value if key in {"default", "enum", "const"} else _without_texts(value)
+        for key, value in schema.items()
+        if not (key in {"description", "title"} and isinstance(value, str)) and key != "examples"
+    }
 
 
 def _role(name: str, rules: str, app: str = "tidewaiter") -> str:

@@ -98,6 +98,9 @@ def test_our_own_manifests_pass_our_own_production_profile(
     assert code == 0
 
 
+IMAGE = ("image.repository=r/x", "image.digest=sha256:" + "0" * 64)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -108,6 +111,20 @@ def test_our_own_manifests_pass_our_own_production_profile(
         (("webhok.failurePolicy=Fail",), "webhok"),
         (("autoscaling.minReplicas=1",), "minReplicas"),
         (("webhook.exemptNamespaces={default}",), "exemptNamespaces"),
+        (('webhook.exemptNamespaces={kube-system,"]}',), "exemptNamespaces"),
+        (("replicaCount=1",), "replicaCount"),
+        (("policy.profil=production",), "profil"),
+        (("policy.admission.mode=enforced",), "mode"),
+        (("policy.rules.no-latest-tags.enabled=false",), "no-latest-tags"),
+        (("network.clients=null",), "clients"),
+        (("webhook.failurePolicy=null",), "failurePolicy"),
+        (("policy=null",), "policy"),
+        (("network.clients={everything}",), "clients"),
+        (("network.serverPorts={}",), "serverPorts"),
+        (("resources.requests.cpu=null",), "cpu"),
+        ((*IMAGE, "autoscaling.maxReplicas=2", "autoscaling.minReplicas=3"), "maxReplicas"),
+        ((*IMAGE, "disruptionBudget.minAvailable=3"), "no node could be drained"),
+        ((*IMAGE, "disruptionBudget.maxUnavailable=3"), "all replicas be away"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(
