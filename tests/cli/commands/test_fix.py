@@ -45,6 +45,17 @@ def tidewaiter(folder: Path, *words: str, stdin: str = "") -> subprocess.Complet
     )
 
 
+def test_a_chart_is_left_alone_and_that_is_said(folder: Path) -> None:
+    (folder / "chart" / "templates").mkdir(parents=True)
+    (folder / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: a\nversion: 1.0.0\n")
+    (folder / "chart" / "templates" / "pod.yaml").write_text(POD)
+    run = tidewaiter(folder, "fix", *RULE, ".")
+    assert "note: chart chart is left alone" in run.stderr
+    assert (folder / "chart" / "templates" / "pod.yaml").read_text() == POD
+    assert FIXED in (folder / "pod.yaml").read_text()
+    assert tidewaiter(folder, "fix", "-q", *RULE, ".").stderr == ""
+
+
 def test_a_finding_is_fixed_in_place_and_a_second_run_changes_nothing(folder: Path) -> None:
     run = tidewaiter(folder, "fix", *RULE, ".")
     assert (run.returncode, run.stderr) == (0, "")

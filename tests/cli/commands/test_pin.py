@@ -201,6 +201,15 @@ def test_without_the_password_nothing_is_pinned(folder: Path, registry: Registry
     assert "1 failed" in run.stderr
 
 
+def test_a_chart_is_left_alone_and_that_is_said_until_its_values_are_named(folder: Path) -> None:
+    (folder / "chart").mkdir()
+    (folder / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: a\nversion: 1.0.0\n")
+    (folder / "chart" / "values.yaml").write_text("image: api:1\n")
+    assert "note: chart chart is left alone: --values-path" in pin(folder, "--check", ".").stderr
+    named = pin(folder, "--check", "--values-path", "chart/values.yaml:/image", ".")
+    assert "left alone" not in named.stderr
+
+
 def test_excepted_images_and_templates_are_left(folder: Path, registry: Registry) -> None:
     text = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{image: '{registry.host}/own/x:1'}}]}}\n"
     (folder / "pod.yaml").write_text(text)

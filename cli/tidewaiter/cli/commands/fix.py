@@ -79,9 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         contents[STDIN] = read_file(STDIN)
     chooser: Choose | None = _ask() if arguments.ask else None
     result = fix(job, unsafe=arguments.unsafe, choose=chooser, contents=contents)
-    for error in result.errors:
-        place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
-        complain(f"{place}: error: {error.message}" if place else error.message)
+    _complain(result, quiet=arguments.quiet)
     generation = _generation(arguments, job, result)
     keeps = arguments.diff or arguments.check
     failed = bool(result.errors)
@@ -151,6 +149,17 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
     )
+
+
+def _complain(result: FixResult, *, quiet: bool) -> None:
+    for error in result.errors:
+        place = ":".join(str(part) for part in (error.file, error.line, error.column) if part)
+        complain(f"{place}: error: {error.message}" if place else error.message)
+    for chart in () if quiet else result.charts:
+        complain(
+            f"note: chart {chart} is left alone: Helm writes what its templates make; `tidewaiter lint` "
+            "shows what is found in it"
+        )
 
 
 def _print_diff(result: FixResult, generation: Generation | None) -> None:

@@ -80,6 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     result = pin(job, _settings(arguments), contents)
     failed = _say_errors(result)
+    for chart in () if arguments.quiet else result.charts:
+        complain(
+            f"note: chart {chart} is left alone: --values-path FILE:/POINTER, or the policy, says where "
+            "its values hold images"
+        )
     keeps = arguments.diff or arguments.check
     if arguments.diff:
         _print_diff(result)

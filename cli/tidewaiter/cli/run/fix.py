@@ -49,13 +49,17 @@ class Left:
 
 @record
 class FixResult:
-    """What became of the findings. `changed` has the old and the new content of each file, by path."""
+    """What became of the findings. `changed` has the old and the new content of each file, by path.
+
+    `charts` are the Helm charts, whose templates are not mended.
+    """
 
     files: int
     fixed: tuple[LintFinding, ...]
     left: tuple[Left, ...]
     changed: dict[str, tuple[bytes, bytes]]
     errors: tuple[LintError, ...]
+    charts: tuple[str, ...] = ()
 
 
 def fix(
@@ -72,7 +76,8 @@ def fix(
     """
     # What a chart or a kustomization makes has no text of its own; its sources are mended as they stand.
     job = replace(job, render=False)
-    untouchable = Untouchable(discover(job.paths, job.exclude))
+    found = discover(job.paths, job.exclude)
+    untouchable = Untouchable(found)
     run = _Run(unsafe, choose, dict(contents or {}), untouchable)
     first = None
     for _ in range(_PASSES):
@@ -93,7 +98,9 @@ def fix(
         for finding in result.findings
         if finding.status == "violation"
     ]
-    return FixResult(result.files, tuple(run.fixed), tuple(left), run.changed(), result.errors)
+    return FixResult(
+        result.files, tuple(run.fixed), tuple(left), run.changed(), result.errors, found.charts
+    )
 
 
 def _brought(

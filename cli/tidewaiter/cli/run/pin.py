@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tidewaiter.cli.result import LintError
     from tidewaiter.rules.fixes.edit import PlainFix
     from tidewaiter.rules.fixes.image_places import ImagePlace
+    from tidewaiter.rules.loading.sources import Found
     from tidewaiter.rules.manifest.image import ImageReference
     from tidewaiter.rules.signatures.registry import RegistrySettings
 
@@ -74,11 +75,15 @@ class ImageOutcome:
 
 @record
 class PinResult:
-    """What became of every image. `changed` has the old and the new content of each file, by path."""
+    """What became of every image. `changed` has the old and the new content of each file, by path.
+
+    `charts` are the Helm charts of which nobody has said where their values hold images.
+    """
 
     images: tuple[ImageOutcome, ...]
     changed: dict[str, tuple[bytes, bytes]]
     errors: tuple[LintError, ...]
+    charts: tuple[str, ...] = ()
 
 
 @record
@@ -92,7 +97,8 @@ def pin(
     job: PinJob, settings: RegistrySettings, contents: Mapping[str, bytes] | None = None
 ) -> PinResult:
     """Pin the images of a job, as far as their registries answer; it raises nothing for what it reads."""
-    files, errors = _read(job, contents or {})
+    found = discover([*job.paths, *job.values], job.exclude)
+    files, errors = _read(found, job, contents or {})
     asked = {
         (place.image.name, place.tag): place.image
         for file in files
@@ -107,7 +113,12 @@ def pin(
         images += outcomes
         if after != file.data:
             changed[file.path] = (file.data, after)
-    return PinResult(tuple(images), changed, tuple(map(lint_error, errors)))
+    charts = tuple(
+        chart
+        for chart in found.charts
+        if not any(file.path.startswith(f"{chart}/") or chart == "." for file in files)
+    )
+    return PinResult(tuple(images), changed, tuple(map(lint_error, errors)), charts)
 
 
 def _is_asked(image: ImageReference, job: PinJob) -> bool:
@@ -116,8 +127,9 @@ def _is_asked(image: ImageReference, job: PinJob) -> bool:
     return job.follows if image.is_pinned else job.pins
 
 
-def _read(job: PinJob, contents: Mapping[str, bytes]) -> tuple[list[_File], list[InputError]]:
-    found = discover([*job.paths, *job.values], job.exclude)
+def _read(
+    found: Found, job: PinJob, contents: Mapping[str, bytes]
+) -> tuple[list[_File], list[InputError]]:
     values = {os.path.realpath(path): pointers for path, pointers in job.values.items()}
     errors = list(found.errors)
     files = []
