@@ -299,6 +299,35 @@ def test_hovering_explains_what_is_about_the_very_place_first(tmp_path: Path) ->
     run(session())
 
 
+def test_hovering_names_a_rule_of_the_policys_own(tmp_path: Path) -> None:
+    own = "{name: no-pods, expression: \"object.kind != 'Pod'\", message: a pod}"
+    (tmp_path / "tidewaiter.yaml").write_text(
+        f"apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {{name: own}}\nspec: {{customRules: [{own}]}}\n"
+    )
+
+    async def session() -> None:
+        async with editor(tmp_path) as one:
+            start = by_rule(await one.open("pod.yaml", POD))["no-pods"].range.start
+            text = await one.hover("pod.yaml", start.line, start.character)
+            assert "**no-pods**: a rule of the policy's own" in text
+
+    run(session())
+
+
+def test_a_large_document_is_mended_whole_only_on_demand(tmp_path: Path) -> None:
+    text = f"{POD}# {'x' * 60_000}\n"
+
+    async def session() -> None:
+        async with editor(tmp_path) as one:
+            area = by_rule(await one.open("pod.yaml", text))[ESCALATION].range
+            kinds = {each.kind for each in await one.actions("pod.yaml", area)}
+            assert kinds == {types.CodeActionKind.QuickFix}
+            (whole,) = await one.actions("pod.yaml", area, only=["source.fixAll"])
+            assert whole.kind == "source.fixAll.tidewaiter"
+
+    run(session())
+
+
 def test_hovering_over_a_rule_name_explains_the_rule(tmp_path: Path) -> None:
     comment = "      # tidewaiter: ignore[image-digest] built here\n"
     pod = POD.replace("      image:", f"{comment}      image:")

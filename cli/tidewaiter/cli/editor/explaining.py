@@ -21,7 +21,8 @@ def finding_text(finding: LintFinding) -> str:
     """Say what is wrong, and what its rule says."""
     head = f"**{finding.severity}** {_plain(finding.message)}"
     if finding.rule not in entries():
-        return "\n\n".join([head, *_remedy(finding.remediation)])
+        own = f"**{finding.rule}**: a rule of the policy's own"
+        return "\n\n".join([head, own, *_remedy(finding.remediation)])
     return f"{head}\n\n{rule_text(finding.rule, finding.remediation)}"
 
 

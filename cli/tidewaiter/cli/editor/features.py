@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FIX_ALL = "source.fixAll.tidewaiter"
 _AT_ONCE, _SECONDS = 20, 3.0
 """Findings for which quick fixes are made at once, and how long that may take."""
+_LARGE = 50_000
+"""Characters of a document in which all fixes are made only on demand: an editor asks again at each move of the cursor."""
 _WATCHED = "**/*.{yaml,yml,json}"
 
 
@@ -203,7 +205,8 @@ async def _actions(server: Server, params: types.CodeActionParams) -> list[types
             title = f"Ignore {finding.rule} here"
             add(title, types.CodeActionKind.QuickFix, new, [finding], best=False)
     safe = [each for each in document.shown if each.fix is not None and each.fix[0]]
-    if safe and _is_wanted(FIX_ALL, only):
+    is_offered = only is not None or len(text) < _LARGE
+    if safe and is_offered and _is_wanted(FIX_ALL, only):
         new = await root.fixed(document, [])
         add("Make all safe fixes of tidewaiter", FIX_ALL, new, (), best=False)
     return actions if document.number == number else None
