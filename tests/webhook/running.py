@@ -105,8 +105,9 @@ class Webhook:
 
     @property
     def audit(self) -> list[dict[str, Any]]:
-        """The lines of the audit log on stdout."""
-        return [json.loads(line) for line in (self.folder / "stdout").read_bytes().splitlines()]
+        """The lines of the audit log on stdout, without one that is being written."""
+        *lines, _ = (self.folder / "stdout").read_bytes().split(b"\n")
+        return [json.loads(line) for line in lines]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

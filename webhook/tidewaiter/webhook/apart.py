@@ -10,18 +10,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import pickle
 import resource
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 from tidewaiter.webhook.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    Result = TypeVar("Result")
 
 MOST_MEMORY = 256 * 2**20
 """Bytes that a copy may take beyond what it begins with."""
@@ -42,8 +39,8 @@ class Apart:
         self.waiting = 0
         """How many wait for their answer."""
 
-    async def run(self, work: Callable[[], Result], seconds: float) -> Result:
-        """Return what `work` returns, which must be something that pickle takes.
+    async def run(self, work: Callable[[], bytes], seconds: float) -> bytes:
+        """Return what `work` returns, which is never empty.
 
         Raises GaveUp, and OSError where the system makes no copy.
         """
@@ -58,11 +55,10 @@ class Apart:
             self.waiting -= 1
         if not content:
             raise GaveUp("it failed, or took too much time or memory")
-        result: Result = pickle.loads(content)  # noqa: S301 - written by this very program
-        return result
+        return content
 
 
-async def _done_by_copy(work: Callable[[], Result], seconds: float) -> bytes:
+async def _done_by_copy(work: Callable[[], bytes], seconds: float) -> bytes:
     """Return what the copy writes, empty where it ended without."""
     reader, writer = os.pipe()
     try:
@@ -84,7 +80,7 @@ async def _done_by_copy(work: Callable[[], Result], seconds: float) -> bytes:
         _reap(pid, loop)
 
 
-def _fork(work: Callable[[], Result], writer: int, seconds: float) -> int:
+def _fork(work: Callable[[], bytes], writer: int, seconds: float) -> int:
     # A signal that reached the copy would be told to the server, by the descriptor that they share at first.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
@@ -96,7 +92,7 @@ def _fork(work: Callable[[], Result], writer: int, seconds: float) -> int:
     return pid
 
 
-def _be_the_copy(work: Callable[[], Result], writer: int, seconds: float) -> NoReturn:
+def _be_the_copy(work: Callable[[], bytes], writer: int, seconds: float) -> NoReturn:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -108,7 +104,7 @@ def _be_the_copy(work: Callable[[], Result], writer: int, seconds: float) -> NoR
         os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX"))
         gc.disable()
         _limit_memory()
-        content = pickle.dumps(work())
+        content = work()
         while content:
             content = content[os.write(writer, content) :]
         status = 0

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,6 +93,23 @@ def shortened(decision: Decision) -> Decision:
     if not others:
         return decision
     return replace(decision, answers=told, further=Counter(decision.further) + _tally(others))
+
+
+def packed(decision: Decision) -> bytes:
+    """Return a decision as one line of JSON, for `unpacked`."""
+    further = [[*labels, times] for labels, times in decision.further.items()]
+    return orjson.dumps([replace(decision, further={}), further])
+
+
+def unpacked(line: bytes) -> Decision:
+    """Return the decision that was `packed`."""
+    value, further = orjson.loads(line)
+    subject: dict[str, Any] = value.pop("subject")
+    groups = tuple(subject.pop("groups"))
+    answers = tuple(RuleAnswer(**each) for each in value.pop("answers"))
+    value |= {name: tuple(value[name]) for name in ("causes", "warnings", "crashed_rules")}
+    value["further"] = {(rule, status, effect): times for rule, status, effect, times in further}
+    return Decision(ReviewedObject(**subject, groups=groups), answers=answers, **value)
 
 
 def _tally(answers: Iterable[RuleAnswer]) -> Counter[tuple[str, str, str]]:

@@ -17,7 +17,7 @@ import orjson
 from tidewaiter.rules.manifest.duration import parse_duration
 from tidewaiter.webhook.apart import Apart, GaveUp
 from tidewaiter.webhook.api_description import TIMEOUT_LENGTH, TIMEOUT_PATTERN
-from tidewaiter.webhook.decision import shortened
+from tidewaiter.webhook.decision import packed, shortened, unpacked
 from tidewaiter.webhook.judging import (
     DEFECT,
     Refusal,
@@ -195,14 +195,14 @@ class Reviews:
         if self._apart.waiting >= MOST_WAITING:
             raise _overloaded()
 
-        def work() -> Answered | tuple[int, str, str]:
+        def work() -> bytes:
             try:
                 request = read(gate, body)
             except Refusal as refusal:
-                return refusal.status, refusal.reason, refusal.message
+                return orjson.dumps([refusal.status, refusal.reason, refusal.message])
             _lay_out(loaded, answers)
             decision, response = judge(request, loaded, today, deadline - margin)
-            return shortened(decision), response
+            return packed(shortened(decision)) + b"\n" + response
 
         try:
             # Its rules stop a margin before the deadline; what does not is ended there.
@@ -215,9 +215,10 @@ class Reviews:
             self._serving.metrics.apart.labels("failure").inc()
             logger.error("a review in a copy of the server could not be judged: %s", why)
             return undecided(read(gate, body), loaded, f"tidewaiter could not judge this: {why}")
-        if len(result) == 3:
-            raise Refusal(*result)
-        return result
+        line, _, response = result.partition(b"\n")
+        if not response:
+            raise Refusal(*orjson.loads(line))
+        return unpacked(line), response
 
     async def _ask(
         self, loaded: LoadedPolicy, request: Request, deadline: float
