@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import ssl
@@ -96,6 +97,15 @@ def test_another_content_type_is_refused(webhook: Webhook, kind: str) -> None:
     answer = webhook.request("POST", "/validate", b"{}", {"content-type": kind} if kind else {})
     assert answer.status == 415
     assert "application/json" in answer.json["message"]
+
+
+def test_a_compressed_body_is_refused_and_said_to_be_so(webhook: Webhook) -> None:
+    body = gzip.compress(json.dumps(review_of(PRIVILEGED)).encode())
+    answer = webhook.post("/validate", body, **{"content-encoding": "gzip"})
+    assert answer.status == 415
+    assert "not compressed" in answer.json["message"]
+    plain = webhook.post("/validate", review_of(PRIVILEGED), **{"content-encoding": "identity"})
+    assert plain.status == 200
 
 
 def test_a_charset_may_be_stated(webhook: Webhook) -> None:

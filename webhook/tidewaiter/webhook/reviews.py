@@ -247,15 +247,19 @@ def _lay_out(loaded: LoadedPolicy, answers: Mapping[str, ImageAnswer]) -> None:
 
 
 def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Return the stated length of a body of JSON. Raises Refusal for another type."""
-    length, kind = 0, b""
+    """Return the stated length of a body of JSON. Raises Refusal for another type, and for what is compressed."""
+    length, kind, encoding = 0, b"", b"identity"
     for name, value in headers:
         if name == b"content-length":
             length = int(value)
         elif name == b"content-type":
             kind = value
+        elif name == b"content-encoding":
+            encoding = value.strip().lower()
     if kind.partition(b";")[0].strip().lower() != b"application/json":
         raise Refusal(415, "content_type", "the body of a review has the type application/json")
+    if encoding not in {b"identity", b""}:
+        raise Refusal(415, "content_type", "the body of a review is not compressed")
     return length
 
 
