@@ -103,6 +103,10 @@ CHARTS: dict[str, Callable[[Path], Path]] = {
     "our own": lambda _: DEPLOY,
     "no YAML": lambda folder: small(folder, "kind: Pod\n  bad: [\n"),
     "a failure": lambda folder: small(folder, 'a: 1\nb: {{ required "name it" .Values.b }}\n'),
+    "a mode": lambda folder: small(
+        folder,
+        '{{ define "m" -}}\na\n{{- end }}{{ if ne (include "m" .) "a" }}{{ fail "no" }}{{ end }}a: 1\nb: 2\n',
+    ),
     "a schema": lambda folder: with_schema(small(folder, "a: 1\n", "b: text\n")),
     "another Kubernetes": lambda folder: for_version(small(folder, "a: 1\n"), "<1.30-0"),
     "this Kubernetes": lambda folder: for_version(small(folder, "a: 1\n"), ">=1.30-0"),

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.rules.rendering.charts import small, starter
+from tidewaiter.rules.rendering.chart import ChartOptions, render_chart
 from tidewaiter.rules.rendering.chart_copy import ChartSources
+from tidewaiter.rules.rendering.engines import PackagedEngine
 from tidewaiter.rules.rendering.marks import marked, pieces, unmarked
 
 if TYPE_CHECKING:
@@ -63,6 +65,24 @@ def test_a_marked_template_renders_to_the_same_text(
         with helm_python.Chart.load(str(chart)) as loaded:
             rendered.append(loaded.render()["small/templates/all.yaml"])
     assert unmarked(rendered[1])[0] == rendered[0]
+
+
+def test_a_template_that_looks_into_a_marked_text_is_rendered_nevertheless(tmp_path: Path) -> None:
+    chart = small(
+        tmp_path,
+        '{{- if ne (include "mode" .) "a" }}{{ fail "no mode" }}{{ end }}\n'
+        '{{- if not (kindIs "float64" (include "ports" . | fromYaml).web) }}{{ fail "no port" }}{{ end }}\n'
+        "kind: Pod\nname: {{ .Release.Name }}\n",
+    )
+    (chart / "templates" / "_all.tpl").write_text(
+        '{{- define "mode" -}}\na\n{{- end -}}\n{{- define "ports" }}\nweb: 80\n{{- end }}\n'
+    )
+    options = ChartOptions(kubernetes_version="1.34.0")
+    (rendering,) = render_chart(str(chart), options, PackagedEngine())
+    assert rendering.errors == ()
+    (file,) = rendering.files
+    line = file.data.decode().split("\n").index("name: small") + 1
+    assert file.place_of(line, "/name", "name").line == 4
 
 
 def test_every_line_of_a_starter_chart_comes_from_the_line_that_made_it(tmp_path: Path) -> None:

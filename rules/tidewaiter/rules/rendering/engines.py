@@ -31,7 +31,9 @@ if TYPE_CHECKING:
         def render(self, folders: Sequence[str], request: Request) -> list[Texts]:
             """Return for each folder the rendered texts by their path, which begins with the chart's name.
 
-            Raises ChartError where Helm refuses the chart, InputError where it came to no end.
+            The first folder has the chart itself, the others have marked copies, of which there may be no texts: a
+            template can fail for a mark. Raises ChartError where Helm refuses the chart, InputError where it came to
+            no end.
             """
 
 
@@ -117,7 +119,13 @@ class HelmProgram:
                 options += ["--values", path]
             for setting in request.settings:
                 options += ["--set", setting]
-            return [self._texts(folder, options, request, home) for folder in folders]
+            texts = [self._texts(folders[0], options, request, home)]
+            for folder in folders[1:]:
+                try:
+                    texts.append(self._texts(folder, options, request, home))
+                except InputError:
+                    texts.append({})
+            return texts
 
     def _texts(self, folder: str, options: list[str], request: Request, home: str) -> Texts:
         command = [

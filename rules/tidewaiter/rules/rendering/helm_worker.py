@@ -24,9 +24,15 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
     try:
         values = _values(request)
-        texts = [_rendered(folder, values, request) for folder in request["folders"]]
+        plain, *marked = request["folders"]
+        texts = [_rendered(plain, values, request)]
     except helm_python.HelmError as error:
         return {"error": str(error)}
+    for folder in marked:
+        try:
+            texts.append(_rendered(folder, values, request))
+        except helm_python.HelmError:
+            texts.append({})  # a template asks what a text is that has marks now
     return {"texts": texts}
 
 
