@@ -539,6 +539,28 @@ def test_a_registry_that_hangs_keeps_nobody_from_another(
         assert asyncio.run(run()) == digest
 
 
+def test_a_registry_that_takes_no_connection_is_tried_less_for_the_next_image(
+    registry: RegistryServer,
+) -> None:
+    digest = registry.push_image("app")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        host = f"127.0.0.1:{closed.getsockname()[1]}"
+
+    async def run() -> None:
+        async with RegistryClient(RegistrySettings(plain_http=True)) as client:
+            with pytest.raises(Unreachable, match="Connection refused"):
+                await client.manifest(Repository(host, "app"), "v1")
+            first = client.requests
+            for number in range(20):
+                with pytest.raises(Unreachable, match=f"{host} cannot be reached"):
+                    await client.manifest(Repository(host, f"app{number}"), "v1")
+            assert (first, client.requests) == (3, 3 + 20)
+            there = await client.manifest(Repository(registry.host, "app"), "v1")
+            assert there.digest == digest
+
+    asyncio.run(run())
+
+
 def test_a_registry_at_an_address_of_ipv6_is_named_as_it_must_be(registry: RegistryServer) -> None:
     try:
         server = registry.listen_on_ipv6()

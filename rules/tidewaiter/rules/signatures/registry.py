@@ -23,13 +23,14 @@ from tidewaiter.rules.signatures.credentials import Keychain
 from tidewaiter.rules.signatures.registry_errors import (
     AccessDenied,
     BadAnswer,
+    NoConnection,
     NotFound,
     OddAnswer,
     Unreachable,
 )
 from tidewaiter.rules.signatures.registry_login import Logins
 from tidewaiter.rules.signatures.strict_json import MalformedJson, read_object
-from tidewaiter.rules.signatures.transport import Answer, Transport, Trust
+from tidewaiter.rules.signatures.transport import CONNECT_TIMEOUT, Answer, Transport, Trust
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -48,6 +49,9 @@ LONGEST_WAIT = 10.0
 """Seconds that a registry may ask to wait by Retry-After; beyond that it counts as unreachable."""
 MIRROR_PATIENCE, MIRROR_AWAY = 3.0, 30.0
 """Seconds that a mirror has for one thing, and for which it is passed over where it was not reached."""
+DOWN_FOR, DOWN_CONNECT = 10.0, 1.0
+"""Seconds for which a registry that took no connection is tried but once a request, and those to connect then."""
+_MOST_DOWN = 1024
 _REDIRECTS = 5
 
 INDEX_TYPES = frozenset(
@@ -160,6 +164,8 @@ class RegistryClient:
         self._transport, self._schemes = self._connections.transport, self._connections.schemes
         self._logins = Logins(self._transport, self._keychain)
         self._running: dict[tuple[str, ...], asyncio.Task[Any]] = {}
+        self._down: dict[str, float] = {}
+        """Until when a registry that took no connection is tried but once."""
         self._away: dict[str, float] = {}
         """Until when a mirror that could not be reached is passed over."""
         self.requests = 0
@@ -357,29 +363,42 @@ class RegistryClient:
     ) -> Answer:
         """Read something below a repository, with patience for a busy registry."""
         attempt = 0
+        attempts = 1 if self._is_down(repository.registry) else ATTEMPTS
         while True:
             attempt += 1
             wait = 0.1 * 2**attempt * (0.5 + random.random())  # noqa: S311 - only spreads retries
             try:
                 answer = await self._try(repository, path, limit, accept)
-            except Unreachable:
-                if attempt == ATTEMPTS:
+            except Unreachable as error:
+                if attempt >= attempts:
+                    if isinstance(error, NoConnection):
+                        self._note_down(repository.registry)
                     raise
             else:
                 if answer.status not in _BUSY:
                     return _checked(answer, repository, path, permitted)
                 asked = _retry_after(answer.headers.get("retry-after", ""))
-                if attempt == ATTEMPTS or (asked or 0) > LONGEST_WAIT:
+                if attempt >= attempts or (asked or 0) > LONGEST_WAIT:
                     raise _busy(answer, repository, asked)
                 wait = max(wait, asked or 0)
             await asyncio.sleep(wait)
+
+    def _note_down(self, registry: str) -> None:
+        """Let those who ask next for the same registry not wait as long to hear the same."""
+        if len(self._down) >= _MOST_DOWN:
+            self._down.clear()
+        self._down[registry] = time.monotonic() + DOWN_FOR
+
+    def _is_down(self, registry: str) -> bool:
+        return time.monotonic() < self._down.get(registry, 0.0)
 
     async def _try(self, repository: Repository, path: str, limit: int, accept: str) -> Answer:
         base = await self._base(repository)
         url = path if "://" in path else f"{base}/{path}"
         headers = {"Accept": accept}
         known = self._logins.kept(repository.registry, repository.path)
-        answer = await self._send(url, {**headers, **known.headers}, "named", limit)
+        connect = DOWN_CONNECT if self._is_down(repository.registry) else CONNECT_TIMEOUT
+        answer = await self._send(url, {**headers, **known.headers}, "named", limit, connect)
         challenge = answer if answer.status == 401 else None
         tried: list[Login | None] = []
         while challenge is not None and answer.status in {401, 403}:
@@ -393,9 +412,18 @@ class RegistryClient:
             challenge = answer if answer.status == 401 else challenge
         return await self._follow(answer, url, headers, known.headers, limit)
 
-    async def _send(self, url: str, headers: Mapping[str, str], trust: Trust, limit: int) -> Answer:
+    async def _send(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        trust: Trust,
+        limit: int,
+        connect: float = CONNECT_TIMEOUT,
+    ) -> Answer:
         self.requests += 1
-        return await self._transport.send("GET", url, headers, trust=trust, limit=limit)
+        return await self._transport.send(
+            "GET", url, headers, trust=trust, limit=limit, connect=connect
+        )
 
     async def _follow(
         self,

@@ -21,6 +21,10 @@ class Unreachable(RegistryError):
     """The registry cannot be reached, is too slow, too busy, or broken."""
 
 
+class NoConnection(Unreachable):
+    """Nothing listens at the registry's address, or nothing that it is spoken to by."""
+
+
 class OddAnswer(Unreachable):
     """The registry answers with a status that says neither yes nor no, and is not that of an outage."""
 

@@ -19,7 +19,7 @@ import httpcore
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.signatures.addresses import GuardedNetwork, reach
-from tidewaiter.rules.signatures.registry_errors import BadAnswer, Unreachable
+from tidewaiter.rules.signatures.registry_errors import BadAnswer, NoConnection, Unreachable
 from tidewaiter.rules.signatures.turns import Turns
 from tidewaiter.rules.version import __version__
 
@@ -81,15 +81,18 @@ class Transport:
         trust: Trust,
         limit: int,
         content: bytes = b"",
+        connect: float = CONNECT_TIMEOUT,
     ) -> Answer:
-        """Send a request and read at most `limit` bytes of its answer."""
+        """Send a request and read at most `limit` bytes of its answer; `connect` is in seconds."""
         if not url.isascii():
             raise BadAnswer(f"{_shown(url)} is no address of a registry")
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                return await self._send(method, url, headers, trust, limit, content)
+                return await self._send(method, url, headers, trust, limit, content, connect)
         except TimeoutError:
             raise Unreachable(f"{_host(url)} has not answered after {CALL_TIMEOUT:g} s") from None
+        except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
+            raise NoConnection(f"{_host(url)} cannot be reached: {_reason(error)}") from None
         except httpcore.TimeoutException:
             raise Unreachable(f"{_host(url)} does not answer in time") from None
         except httpcore.UnsupportedProtocol:
@@ -109,6 +112,7 @@ class Transport:
         trust: Trust,
         limit: int,
         content: bytes,
+        connect: float,
     ) -> Answer:
         all_headers = [
             (b"Host", _host(url).encode()),
@@ -118,7 +122,7 @@ class Transport:
         ]
         if content:
             all_headers.append((b"Content-Length", str(len(content)).encode()))
-        timeouts = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT}
+        timeouts = {"connect": connect, "read": READ_TIMEOUT, "write": READ_TIMEOUT}
         request = httpcore.Request(
             method,
             url,
