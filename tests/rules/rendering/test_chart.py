@@ -76,6 +76,27 @@ def test_a_field_inside_a_printed_value_stands_at_its_own_line_of_the_values(
     assert values[found.related[1] - 1].strip() == "path: /"
 
 
+def test_a_value_of_an_entry_that_is_gone_through_stands_at_that_entry(tmp_path: Path) -> None:
+    chart = small(
+        tmp_path,
+        "{{- range .Values.pods }}\n- image: {{ .image }}\n{{- end }}\n"
+        "{{- range $name, $each := .Values.jobs }}\n- job: {{ $each.image | quote }}\n{{- end }}\n",
+        "pods:\n  - {name: a, image: 'nginx:1'}\n  - {name: b, image: 'nginx:11'}\n"
+        "jobs:\n  x:\n    image: busybox\n  y:\n    image: redis\n",
+    )
+    rendering = only(render_chart(str(chart), OPTIONS, ENGINE))
+    for row, template, values in (
+        ("- image: nginx:1", 2, 2),
+        ("- image: nginx:11", 2, 3),
+        ('- job: "redis"', 5, 8),
+    ):
+        (found,) = rendering.files
+        line = found.data.decode().split("\n").index(row) + 1
+        at = found.place_of(line, "/0/image", "image")
+        assert at.line == template
+        assert at.related == (str(chart / "values.yaml"), values)
+
+
 def test_each_scenario_of_ci_is_rendered_and_the_defaults_then_are_not(tmp_path: Path) -> None:
     chart = starter(tmp_path)
     (chart / "ci").mkdir()

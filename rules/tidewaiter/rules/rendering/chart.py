@@ -396,7 +396,7 @@ def _places(
         template = sources.files[path].decode("utf-8", "replace")
         source = template.split("\n")[origin.line - 1]
         column, end = _columns(source, key, rendered[line - 1])
-        related = origin_in(template, origin.line, pointer, values, subchart)
+        related = origin_in(template, origin.line, pointer, values, subchart, rendered[line - 1])
         return Place(sources.places[path], origin.line, column, origin.line, end, related)
 
     return place_of

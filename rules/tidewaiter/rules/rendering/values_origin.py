@@ -15,7 +15,7 @@ from tidewaiter.rules.rendering.marks import action_text, pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tidewaiter.rules.loading.positions import Locator
 
@@ -27,6 +27,10 @@ _BUILT_IN = frozenset(
     {"Values", "Chart", "Release", "Capabilities", "Files", "Template", "Subcharts"}
 )
 _BLOCKS = frozenset({"if", "with", "range", "define", "block"})
+_EACH = "*"
+"""In a path: each entry of a list or mapping, as `range` goes through them."""
+_VARIABLES = re.compile(r"range\s+(?:\$[\w]+\s*,\s*)?(\$\w+)\s*:=")
+_OF_VARIABLE = re.compile(r"(\$\w+)((?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _LONGEST = 6
 """How many parts of a field's pointer may stand below what an action prints."""
 
@@ -49,9 +53,16 @@ class ValuesFile:
         documents = load_documents(data, file).documents
         self.value: object = documents[0].value if documents else None
 
-    def line_of(self, pointer: str) -> int | None:
-        """Return the line of a field, or None where the file does not set it."""
-        if not isinstance(self.value, dict) or resolve(self.value, pointer) is None:
+    def line_of(self, pointer: str, printed: str = "") -> int | None:
+        """Return the line of a field, or None where the file does not set it.
+
+        Of several that the pointer stands for it is the first whose value is in what is `printed`.
+        """
+        if not isinstance(self.value, dict):
+            return None
+        if f"/{_EACH}" in pointer:
+            return self._line_of_each(pointer, printed)
+        if resolve(self.value, pointer) is None:
             return None
         if self._within:
             return self._within
@@ -64,13 +75,29 @@ class ValuesFile:
         except (InputError, IndexError):
             return None
 
+    def _line_of_each(self, pointer: str, printed: str) -> int | None:
+        above, _, below = pointer.partition(f"/{_EACH}")
+        entries = resolve(self.value, above)
+        keys = range(len(entries)) if isinstance(entries, list) else entries
+        for key in keys if isinstance(entries, (list, dict)) else ():
+            one = f"{above}/{escape(str(key))}{below}"
+            value = resolve(self.value, one) if f"/{_EACH}" not in below else None
+            if isinstance(value, (str, int, float)) and _is_in(value, printed):
+                return self.line_of(one, printed)
+        return None
+
 
 def origin_in(
-    template: str, line: int, field: str, files: Sequence[ValuesFile], prefix: Keys = ()
+    template: str,
+    line: int,
+    field: str,
+    files: Sequence[ValuesFile],
+    prefix: Keys = (),
+    printed: str = "",
 ) -> tuple[str, int] | None:
     """Return file and line of the value that the field of an object at `line` of a template has, or None.
 
-    `files` are the values in the order in which they are laid over each other; `prefix` is the path of a subchart's
+    `printed` is the line of the rendered text. `files` are the values in the order in which they are laid over each other; `prefix` is the path of a subchart's
     values in its parent's.
     """
     tokens = [part for part in field.split("/") if part]
@@ -79,7 +106,7 @@ def origin_in(
         for length in range(min(len(tokens), _LONGEST), -1, -1):
             rest = tokens[len(tokens) - length :] if length else []
             pointer = "".join(f"/{part}" for part in (*map(escape, (*prefix, *keys)), *rest))
-            found = _line_in(files, pointer)
+            found = _line_in(files, pointer, printed)
             if found is not None:
                 closeness = length + (1 if tokens and keys and keys[-1] == tokens[-1] else 0)
                 index, line_there = found
@@ -91,10 +118,10 @@ def origin_in(
     return best[1:] if best is not None else None
 
 
-def _line_in(files: Sequence[ValuesFile], pointer: str) -> tuple[int, int] | None:
+def _line_in(files: Sequence[ValuesFile], pointer: str, printed: str) -> tuple[int, int] | None:
     """Return the index of the last file that sets a field, and the line there."""
     for index in range(len(files) - 1, -1, -1):
-        line = files[index].line_of(pointer)
+        line = files[index].line_of(pointer, printed)
         if line is not None:
             return index, line
     return None
@@ -103,6 +130,7 @@ def _line_in(files: Sequence[ValuesFile], pointer: str) -> tuple[int, int] | Non
 def _read_at(template: str, wanted: int) -> Iterator[Keys]:
     """Yield the paths below `.Values` that the actions on a line read."""
     blocks: list[tuple[str, Keys | None]] = []
+    variables: dict[str, Keys] = {}
     line = 1
     for piece in pieces(template):
         source = template[piece.start : piece.end]
@@ -112,14 +140,33 @@ def _read_at(template: str, wanted: int) -> Iterator[Keys]:
             word = action.split(None, 1)[0] if action else ""
             if line <= wanted <= last and word not in {"if", "end", "else", "define"}:
                 yield from _paths(action, _dot(blocks))
+                yield from _paths_of_variables(action, variables)
             if word in _BLOCKS:
                 paths = [*_paths(action, _dot(blocks))] if word in {"with", "range"} else []
-                blocks.append((word, paths[0] if paths else None))
+                keys = paths[0] if paths else None
+                if keys is not None and word == "range":
+                    keys = (*keys, _EACH)
+                    if declared := _VARIABLES.match(action):
+                        variables[declared[1]] = keys
+                blocks.append((word, keys))
             elif word == "end" and blocks:
                 blocks.pop()
         line = last
         if line > wanted:
             return
+
+
+def _paths_of_variables(action: str, variables: Mapping[str, Keys]) -> Iterator[Keys]:
+    for found in _OF_VARIABLE.finditer(action):
+        keys = variables.get(found[1])
+        if keys is not None:
+            yield (*keys, *(part for part in found[2].split(".") if part))
+
+
+def _is_in(value: object, printed: str) -> bool:
+    """Tell whether a value stands in a line, not as a part of another word."""
+    written = str(value).lower() if isinstance(value, bool) else str(value)
+    return bool(written) and re.search(rf"(?<!\w){re.escape(written)}(?!\w)", printed) is not None
 
 
 def _dot(blocks: Sequence[tuple[str, Keys | None]]) -> Keys | None:
