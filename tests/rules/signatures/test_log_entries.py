@@ -373,6 +373,17 @@ def test_a_period_without_a_beginning_is_no_period(attested: Attested) -> None:
     assert "the trust root cannot be used" in verdict.reasons[0]
 
 
+def test_a_trust_root_of_logs_alone_is_enough_for_keys(attested: Attested) -> None:
+    attested.push("bundle", attested.body("intoto/0.0.2"))
+    root = json.loads(attested.world.trusted_root)
+    root.update(certificateAuthorities=[], ctlogs=[], timestampAuthorities=[])
+    verdict = attested.verdict("key", json.dumps(root))
+    assert verdict.status == "verified", verdict.reasons
+    verdict = attested.verdict("keyless", json.dumps(root))
+    assert verdict.status == "unknown"
+    assert "names no certificate authority" in verdict.reasons[0]
+
+
 def test_an_authority_of_the_same_name_does_not_hide_the_real_one(
     attested: Attested, world: World
 ) -> None:

@@ -257,7 +257,14 @@ def _authorities(arguments: argparse.Namespace) -> list[Authorities]:
         raise _usage(
             "--trusted-root needs --identity and --issuer: it says who vouches, not who signs"
         )
-    root = check_trusted_root(_read(stated_root), stated_root) if stated_root else None
+    for_identities = not arguments.certificate_chain and any(
+        getattr(arguments, name) for name in ("identity", "identity_regexp")
+    )
+    root = (
+        check_trusted_root(_read(stated_root), stated_root, for_identities=for_identities)
+        if stated_root
+        else None
+    )
     logged = arguments.tlog == "require" or (arguments.tlog is None and root is not None)
     log_root = (root or PUBLIC_GOOD) if logged else None
     stamps = []

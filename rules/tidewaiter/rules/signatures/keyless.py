@@ -65,6 +65,7 @@ def check_keyless(authority: KeylessAuthority, candidate: Candidate) -> Signer:
         raise BadSignature("it brings no certificate")
     _check_entries(candidate)
     root = _root(authority.trusted_root)
+    _check_certifies(root)
     identities = _Identities(authority.identities)
     try:
         if candidate.bundle:
@@ -159,10 +160,26 @@ def _completed(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"logIndex": "0", **entry, "inclusionProof": proof}
 
 
-def check_root(stated: TrustedRoot) -> None:
+def check_root(stated: TrustedRoot, *, for_identities: bool) -> None:
     """Raise InputError where a trust root that is given as text cannot be used."""
     if stated.text:
-        _root(stated)
+        root = _root(stated)
+        if for_identities:
+            _check_certifies(root)
+
+
+def _check_certifies(root: Root) -> None:
+    if not _certifies(root):
+        raise InputError(
+            "the trust root names no certificate authority or no certificate transparency log, which "
+            "identities need"
+        )
+
+
+def _certifies(root: Root) -> bool:
+    """Tell whether a trust root is not for logged keys alone."""
+    inner = root._inner  # noqa: SLF001
+    return bool(inner.certificate_authorities and inner.ctlogs)
 
 
 _COMPARED_HERE = frozenset({"intoto/0.0.1", "intoto/0.0.2", "hashedrekord/0.0.1", "dsse/0.0.2"})
@@ -283,7 +300,9 @@ def _read_root(stated: TrustedRoot) -> Root:
             file.write(stated.text)
         root = Root.from_file(path)
         # Verifying with it must not be what finds out that it is incomplete.
-        Verifier(trusted_root=root)
+        root.rekor_keyring(KeyringPurpose.VERIFY)
+        if _certifies(root):
+            Verifier(trusted_root=root)
     except (Error, ValueError, KeyError, TypeError) as error:
         raise InputError(f"the trust root cannot be used: {_brief(error)}") from None
     finally:

@@ -26,13 +26,13 @@ def check_certificates(pem: str, file: str) -> str:
     return pem
 
 
-def check_trusted_root(text: str, file: str) -> TrustedRoot:
+def check_trusted_root(text: str, file: str, *, for_identities: bool) -> TrustedRoot:
     """Return a trust root (JSON) that can be verified with. Raises InputError with the file."""
     from tidewaiter.rules.signatures.keyless import check_root
 
     root = TrustedRoot(text)
     try:
-        check_root(root)
+        check_root(root, for_identities=for_identities)
     except InputError as error:
         raise InputError(error.message, file=file) from None
     return root
