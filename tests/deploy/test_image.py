@@ -17,6 +17,7 @@ import sys
 import time
 import tomllib
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,7 +46,6 @@ from tidewaiter.rules.rendering.kustomization import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LOCK = IMAGE / "requirements.txt"
 DOCKERFILE = IMAGE / "Dockerfile"
@@ -114,6 +114,16 @@ def test_the_dockerfile_passes_its_linter() -> None:
         pytest.skip("hadolint has no build for this machine")
     done = subprocess.run([hadolint, str(DOCKERFILE)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_workflows_and_the_action_pass_their_linter() -> None:
+    zizmor = Path(sys.executable).with_name("zizmor")
+    if not zizmor.exists():
+        pytest.skip("zizmor has no build for this machine")
+    command = [str(zizmor), "--offline", "--no-progress", ".github/workflows", "action.yml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("No findings to report")
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -142,39 +142,31 @@ def test_the_policy_of_every_overlay_is_valid(tmp_path: Path) -> None:
         assert main(["policy", "check", str(policy)]) == 0
 
 
-def test_the_certificate_component_fits_the_arguments_that_it_replaces(tmp_path: Path) -> None:
-    overlay = tmp_path / "overlay"
-    overlay.mkdir()
-    import os
-
-    base = os.path.relpath(DEPLOY / "kustomize", overlay)
-    (overlay / "kustomization.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "resources": [f"{base}/overlays/audit-only"],
-                "components": [
-                    f"{base}/components/{each}" for each in ("cert-manager", "monitoring")
-                ],
-            }
+def test_certificates_by_cert_manager_are_the_same_by_helm_and_kustomize(tmp_path: Path) -> None:
+    chart = with_read_policy(
+        of_chart(
+            "default-values.yaml",
+            settings=("certificates.mode=certManager", "monitoring.serviceMonitor=true"),
         )
     )
-    objects = of_overlay(str(overlay))
-    chart = of_chart(
-        "default-values.yaml",
-        settings=("certificates.mode=certManager", "monitoring.serviceMonitor=true"),
-    )
-    for key in (
-        ("Deployment", "tidewaiter"),
-        ("ServiceMonitor", "tidewaiter"),
-        ("Certificate", "tidewaiter"),
-    ):
-        left, right = objects[key], chart[key]
-        if key[0] == "Deployment":
-            for each in (left, right):
-                spec = each["spec"]["template"]["spec"]
-                spec["volumes"].sort(key=lambda volume: volume["name"])
-                spec["containers"][0]["volumeMounts"].sort(key=lambda mount: mount["name"])
-        assert left == right
+    overlay = with_read_policy(overlay_with(tmp_path, "cert-manager", "monitoring"))
+    for each in (chart, overlay):
+        pods = each["Deployment", "tidewaiter"]["spec"]["template"]["spec"]
+        pods["volumes"].sort(key=lambda volume: volume["name"])
+        pods["containers"][0]["volumeMounts"].sort(key=lambda mount: mount["name"])
+    assert chart == overlay
+    # Who does not make certificates has no right to.
+    text = json.dumps([chart["Role", "tidewaiter"], chart["ClusterRole", "tidewaiter-own"]])
+    assert "secrets" not in text
+    assert "webhookconfigurations" not in text
+
+
+def test_certificates_in_a_secret_are_trusted_by_the_authority_that_is_named() -> None:
+    settings = ("certificates.mode=secret", "certificates.caBundle=QUJD")
+    objects = of_chart("default-values.yaml", settings=settings)
+    (webhook,) = objects["ValidatingWebhookConfiguration", "tidewaiter"]["webhooks"]
+    assert webhook["clientConfig"]["caBundle"] == "QUJD"
+    assert "secrets" not in json.dumps(objects["Role", "tidewaiter"])
 
 
 def test_the_scan_in_parts_is_an_indexed_job_that_passes_our_own_production_profile(
