@@ -15,6 +15,9 @@ PLAIN: PlainPolicy = {
 }
 
 
+STRICT: PlainPolicy = {"only": ["no-privileged"]}
+
+
 def verdict(new: Object, old: Object, plain: PlainPolicy = PLAIN) -> str:
     return decide(plain, review_of(new, old)).verdict
 
@@ -33,8 +36,30 @@ def test_what_was_there_is_warned_of() -> None:
 
 
 def test_without_the_setting_it_is_denied() -> None:
-    plain: PlainPolicy = {"only": ["no-privileged"]}
-    assert verdict(pod(BAD, labels={"a": "b"}), pod(BAD), plain) == "denied"
+    new = deployment(BAD)
+    new["metadata"]["labels"] = {"team": "shop"}
+    assert verdict(new, deployment(BAD), STRICT) == "denied"
+
+
+def test_a_running_pod_may_be_labelled_whatever_it_breaks() -> None:
+    """As a database labels its leader at a failover; what runs in a pod cannot be mended there."""
+    labelled = pod(BAD, labels={"role": "primary"})
+    assert verdict(labelled, pod(BAD), STRICT) == "warned"
+    tolerating = pod(BAD)
+    tolerating["spec"]["tolerations"] = [{"operator": "Exists"}]
+    assert verdict(tolerating, pod(BAD), STRICT) == "warned"
+
+
+def test_another_image_and_a_label_that_is_wrong_only_now_are_no_such_updates() -> None:
+    old = pod({**BAD, "image": "a:1"})
+    assert verdict(pod({**BAD, "image": "a:2"}), old, STRICT) == "denied"
+    plain: PlainPolicy = {
+        "only": ["required-labels"],
+        "rules": {
+            "required-labels": {"severity": "error", "parameters": {"labels": ["app"]}},
+        },
+    }
+    assert verdict(pod(GOOD), pod(GOOD, labels={"app": "shop"}), plain) == "denied"
 
 
 def test_a_new_object_has_nothing_to_keep() -> None:

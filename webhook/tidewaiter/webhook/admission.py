@@ -60,6 +60,8 @@ _BOOKKEEPING = frozenset(
     {"deletionGracePeriodSeconds", "finalizers", "generation", "managedFields", "resourceVersion"}
 )
 """Metadata that says nothing about what an object does."""
+_MUTABLE = frozenset({"activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations"})
+"""Fields of a pod's spec that may change while it runs, and that decide how long it does."""
 
 
 class Reviewer:
@@ -164,7 +166,7 @@ class Reviewer:
                 ]
         kept: list[Finding] = []
         if (
-            self._admission.ratchet
+            (self._admission.ratchet or leaves_running(request))
             and subject.operation == "UPDATE"
             and any(effect == "deny" for _, effect in weighed)
         ):
@@ -440,6 +442,22 @@ def is_letting_go(request: AdmissionRequest) -> bool:
     return metadata.get("finalizers") != before.get("finalizers") and _without(
         metadata, _BOOKKEEPING
     ) == _without(before, _BOOKKEEPING)
+
+
+def leaves_running(request: AdmissionRequest) -> bool:
+    """Tell whether an update of a pod changes nothing of what runs, which nobody can mend in a pod that is there.
+
+    Databases label their pods at a failover, networks annotate them: to refuse that would keep them down. Pod
+    Security does not look at such updates at all.
+    https://kubernetes.io/docs/concepts/security/pod-security-admission/#exemptions
+    """
+    subject, new, old = request.subject, request.object, request.old
+    if (subject.api_version, subject.kind, subject.subresource) != ("v1", "Pod", ""):
+        return False
+    if subject.operation != "UPDATE" or new is None or old is None:
+        return False
+    spec, before = mapping(new.get("spec")), mapping(old.get("spec"))
+    return _without(spec, _MUTABLE) == _without(before, _MUTABLE)
 
 
 def _without(value: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
