@@ -329,6 +329,26 @@ def test_who_applies_a_kustomization_lays_its_own_around_it(
     assert found == {("prod", "web-x"), ("own", "web-x")}
 
 
+def test_applications_that_a_chart_makes_are_followed(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "remote", "add", "origin", "https://git.example.com/o/r"], check=True)
+    application = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n"
+        "  destination: {namespace: prod}\n  source:\n    repoURL: {{ .Values.repo }}\n    path: shop\n"
+        "    helm:\n      valuesObject: {image: nginx}\n"
+    )
+    small(inside, application, "repo: https://git.example.com/o/r\n", name="apps")
+    small(inside, TEMPLATE, "image: nginx:1.2\n", name="shop")
+    _, report, _ = lint(capsys)
+    assert report["errors"] == []
+    (finding,) = report["findings"]
+    assert finding["location"]["file"] == "shop/templates/all.yaml"
+    assert finding["resource"]["namespace"] == "prod"
+    assert finding["valueFrom"] == {"file": "apps/templates/all.yaml", "line": 10}
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

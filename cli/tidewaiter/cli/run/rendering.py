@@ -14,7 +14,7 @@ from tidewaiter.rules.loading.sources import STDIN, SourceFile, read_file
 from tidewaiter.rules.policy.compiled import LATEST_VERSION
 from tidewaiter.rules.record import record, replace
 from tidewaiter.rules.rendering.chart import ChartOptions
-from tidewaiter.rules.rendering.plan import make_plan
+from tidewaiter.rules.rendering.plan import Done, make_plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tidewaiter.rules.loading.sources import Found
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.policy.compiled import Policy
+    from tidewaiter.rules.rendering.plan import Plan
     from tidewaiter.rules.rendering.rendered import RenderedFile, Rendering, SourceIgnore
 
     JudgeFiles = Callable[[list[PlainResource], list[PlainResource] | None], list[PartAnswer]]
@@ -59,13 +60,80 @@ def render(job: Job | ChecklistJob, found: Found) -> Rendered:
         kubernetes_version=f"{version}.0" if version.count(".") == 1 else version,
         namespace=job.namespace or "default",
     )
-    plan = make_plan(
-        found.charts, found.kustomizations, _gitops_objects(found.files), options, _line_of
-    )
-    renderings = tuple(plan.render())
-    covered = plan.covered((file.path for file in found.files), renderings)
+    paths = [file.path for file in found.files]
+    stated = list(_gitops_objects(found.files))
+    made = _Made()
+
+    def plan_for(objects: list[Resource]) -> Plan:
+        return make_plan(found.charts, found.kustomizations, objects, options, made.line_of)
+
+    plan, done = plan_for(stated), Done({})
+    renderings = plan.render(done)
+    for _ in range(_DEEPEST):
+        # Applications may be made by a chart or kustomization, and then say what is applied with what.
+        objects = made.of(renderings)
+        if not objects:
+            break
+        covered = plan.covered(paths, renderings)
+        plan = plan_for([*(each for each in stated if each.file not in covered), *objects])
+        before, renderings = renderings, plan.render(done)
+        if before == renderings:
+            break
+    covered = plan.covered(paths, renderings)
     files = tuple(file for file in found.files if file.explicit or file.path not in covered)
     return Rendered(renderings, files)
+
+
+_DEEPEST = 3
+"""How deep applications make applications that are followed."""
+
+
+class _Made:
+    """The objects of Argo CD and Flux that are rendered, and where they stand."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, RenderedFile] = {}
+        self._kept: dict[int, list[Resource]] = {}
+
+    def of(self, renderings: Sequence[Rendering]) -> list[Resource]:
+        """Return those of some renderings, each with the ConfigMaps and Secrets that are rendered with it."""
+        found: list[Resource] = []
+        for rendering in renderings:
+            key = id(rendering)
+            if key not in self._kept:
+                self._kept[key] = self._read(rendering)
+            found += self._kept[key]
+        return found
+
+    def line_of(self, resource: Resource, pointer: str) -> int:
+        """Return the line of a field in its source."""
+        file = self._files.get(id(resource))
+        if file is None:
+            return _line_of(resource, pointer)
+        locator = Locator(file.data).document(resource.document)
+        line = locator.at(resource.prefix + pointer).line
+        return file.place_of(line, pointer, pointer.rpartition("/")[2]).line
+
+    def _read(self, rendering: Rendering) -> list[Resource]:
+        if not any(sign in file.data for file in rendering.files for sign in _GITOPS):
+            return []
+        objects = [
+            (file, each)
+            for file in rendering.files
+            for each in read_resources(file.data, file.file).resources
+            if each.kind_id in _FOLLOWED
+        ]
+        self._files |= {id(each): file for file, each in objects}
+        return [each for _, each in objects]
+
+
+_FOLLOWED = frozenset(
+    {
+        *("Application.argoproj.io", "ApplicationSet.argoproj.io", "ConfigMap", "Secret"),
+        *("HelmRelease.helm.toolkit.fluxcd.io", "GitRepository.source.toolkit.fluxcd.io"),
+        "Kustomization.kustomize.toolkit.fluxcd.io",
+    }
+)
 
 
 def judge_with_renderings(

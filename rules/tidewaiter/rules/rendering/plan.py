@@ -19,13 +19,20 @@ from tidewaiter.rules.rendering.kustomization import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tidewaiter.rules.manifest.resource import Resource
     from tidewaiter.rules.rendering.engines import Engine
     from tidewaiter.rules.rendering.gitops import Followed, LineOf
     from tidewaiter.rules.rendering.kustomization import Kustomization
     from tidewaiter.rules.rendering.rendered import Rendering
+
+
+@record
+class Done:
+    """What was rendered already, by what it was rendered of and with."""
+
+    renderings: dict[str, list[Rendering]]
 
 
 @record
@@ -66,14 +73,22 @@ class Plan:
             if path in parts or any(_is_below(path, folder) for folder in self.inside)
         }
 
-    def render(self) -> Iterator[Rendering]:
-        """Render, one chart or kustomization after the other."""
+    def render(self, done: Done) -> tuple[Rendering, ...]:
+        """Render, one chart or kustomization after the other, but for what is done."""
+        found: list[Rendering] = []
         for root, scenarios in self.charts:
             for options in scenarios:
-                yield from render_chart(root, options, self.engine)
+                key = repr(("chart", root, options))
+                if key not in done.renderings:
+                    done.renderings[key] = render_chart(root, options, self.engine)
+                found += done.renderings[key]
         for kustomization, appliers in self.kustomizations:
             for each in appliers or (None,):
-                yield build(kustomization, self.program, each)
+                key = repr(("kustomization", kustomization.file, each))
+                if key not in done.renderings:
+                    done.renderings[key] = [build(kustomization, self.program, each)]
+                found += done.renderings[key]
+        return tuple(found)
 
 
 def make_plan(
@@ -95,10 +110,15 @@ def make_plan(
     for each in followed(resources, Repository("."), line_of):
         folder = os.path.normpath(each.folder)
         if os.path.isfile(os.path.join(folder, CHART_FILE)):
-            chosen.setdefault(folder, []).append(_chart_options(each, options))
+            scenarios = chosen.setdefault(folder, [])
+            scenario = _chart_options(each, options)
+            if scenario not in scenarios:
+                scenarios.append(scenario)
         elif (file := _kustomization_in(folder)) is not None:
             known.setdefault(folder, read_kustomization("" if folder == "." else folder, file))
-            applied.setdefault(folder, []).append(each)
+            appliers = applied.setdefault(folder, [])
+            if each not in appliers:
+                appliers.append(each)
     program = find_program() if known else ()
     built = roots(known.values())
     return Plan(
