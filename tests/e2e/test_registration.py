@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.deploy.manifests import Objects, of_chart, of_overlay, overlay_with
+from tests.deploy.manifests import DEPLOY, Objects, of_chart, of_overlay, overlay_with
 from tests.e2e.admission import configured
 from tests.e2e.api_server import free_port
 from tests.e2e.client import MERGE, Client, Refused
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 KEY = ("ValidatingWebhookConfiguration", "tidewaiter")
+COMPONENTS = sorted(
+    each.name
+    for each in (DEPLOY / "kustomize" / "components").iterdir()
+    if each.name not in {"cert-manager", "monitoring"}  # of kinds that are not served here
+)
 SYSTEM = "system:serviceaccount:kube-system"
 
 
@@ -249,7 +254,7 @@ def test_the_webhook_is_not_asked_about(
 
 
 def test_the_installation_itself_can_be_mended(fenced: ApiServer, tmp_path: Path) -> None:
-    for each in overlay_with(tmp_path, "ui", "fleet-scan", overlay="enforce").values():
+    for each in overlay_with(tmp_path, *COMPONENTS, overlay="enforce").values():
         if each["kind"] != "ValidatingWebhookConfiguration":
             client(fenced, "jane", ()).apply(each, dryRun="All")
     with pytest.raises(Refused, match="failed calling webhook"):
