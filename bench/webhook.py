@@ -85,15 +85,19 @@ def deployment(name: str, namespace: str = "shop") -> dict[str, Any]:
     }
 
 
-def review(value: dict[str, Any]) -> bytes:
-    """Return the body in which the API server asks about an object."""
-    applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(value)}
-    value = {**value, "metadata": {**value["metadata"], "annotations": applied}}
+def review(value: dict[str, Any], *, applied: bool = True) -> bytes:
+    """Return the body in which the API server asks about an object, as `kubectl apply` sends it or as another does."""
+    if applied:
+        last = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(value)}
+        value = {**value, "metadata": {**value["metadata"], "annotations": last}}
+    group, _, version = value["apiVersion"].rpartition("/")
+    kind = {"group": group, "version": version, "kind": value["kind"]}
+    resource = f"{value['kind'].lower()}s"
     request = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
-        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
-        "requestKind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "kind": kind,
+        "resource": {"group": group, "version": version, "resource": resource},
+        "requestKind": kind,
         "operation": "CREATE",
         "namespace": value["metadata"]["namespace"],
         "name": value["metadata"]["name"],
@@ -247,6 +251,43 @@ async def at_once(connections: Sequence[Connection], request: bytes, count: int)
     return Times(sorted(times), len(times) / (time.perf_counter() - start), failed)
 
 
+def large_pods() -> dict[str, dict[str, Any]]:
+    """Return pods about as large as an API server takes, by what they have much of."""
+
+    def pod(*containers: dict[str, Any]) -> dict[str, Any]:
+        metadata = {"name": "large", "namespace": "shop"}
+        spec = {"containers": list(containers)}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+    container = {"name": "api", "image": "registry.example/api:1.0"}
+    variables = [{"name": f"A{number}", "value": "a setting's value"} for number in range(200)]
+    ports = [{"containerPort": number, "name": f"p{number}"} for number in range(1, 50_001)]
+    arguments = [f"--flag{number}=value" for number in range(130_000)]
+    return {
+        "many variables": pod(
+            *({**container, "name": f"c{number}", "env": variables} for number in range(270))
+        ),
+        "many containers": pod(*({**container, "name": f"c{number}"} for number in range(34_000))),
+        "many ports": pod({**container, "ports": ports}),
+        "many arguments": pod({**container, "args": arguments}),
+    }
+
+
+async def beside_large(
+    connections: Sequence[Connection], small: bytes, head: str, what: str, large: dict[str, Any]
+) -> None:
+    """Print how long a large review takes, and small ones that are sent meanwhile, one after the other."""
+    body = review(large, applied=False)
+    began = time.perf_counter()
+    answer = asyncio.create_task(connections[0].ask(head.format(len(body)).encode() + body))
+    times: list[float] = []
+    while not answer.done():
+        times += (await at_once(connections[1:2], small, 1)).seconds
+    whole = time.perf_counter() - began
+    beside = Times(sorted(times), len(times) / whole, int(answer.result() != 200))
+    print(f"{what}, {len(body) / 1e6:.1f} MB: {whole:.2f} s; beside it {beside}", flush=True)
+
+
 async def measure(
     url: str, authority: str, body: bytes, options: argparse.Namespace, pid: int
 ) -> None:
@@ -262,16 +303,19 @@ async def measure(
         )[1]
         for _ in range(CONNECTIONS)
     ]
-    request = (
+    head = (
         f"POST {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
-    ).encode() + body
+        "content-length: {}\r\n\r\n"
+    )
+    request = head.format(len(body)).encode() + body
     await at_once(connections, request, 500)
     print(f"body: {len(body)} bytes")
     found = await by_the_clock(connections, request, options.rate, options.seconds)
     print(f"{options.rate} a second: {found}", flush=True)
     found = await at_once(connections, request, int(1500 * options.seconds))
     print(f"saturation: {found}", flush=True)
+    for what, large in large_pods().items():
+        await beside_large(connections, request, head, what, large)
     if not pid:
         return
     print(f"memory: {_memory(pid):.1f} MB", flush=True)

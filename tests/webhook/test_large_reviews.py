@@ -24,6 +24,8 @@ from tidewaiter.webhook.slow_reviews import SLOW, SlowReviews
 if TYPE_CHECKING:
     from tests.webhook.running import Webhook
 
+pytestmark = pytest.mark.slow
+
 TRIES = 4
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_MEMORY = 256 * 2**20
 """Bytes that a copy may take beyond what it begins with."""
+_NICENESS = 5
+"""Where there is one core for all, the server has three quarters of it."""
 _REAPED_EVERY = 0.05
 _SIGNALS = signal.valid_signals()
 
@@ -103,6 +105,7 @@ def _be_the_copy(work: Callable[[], bytes], writer: int, seconds: float) -> NoRe
         os.closerange(3, writer)
         os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX"))
         gc.disable()
+        os.nice(_NICENESS)
         _limit_memory()
         content = work()
         while content:
