@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.rules.signatures.conftest import verdict_of
 from tests.rules.signatures.registry_server import RegistryServer
@@ -21,6 +23,7 @@ from tests.rules.signatures.signing import (
     DSSE,
     b64,
     envelope,
+    keys,
     pae,
     push_bundle,
     push_simple,
@@ -49,9 +52,11 @@ from tidewaiter.rules.signatures.authority import (
     TextMatch,
     TrustedRoot,
 )
-from tidewaiter.rules.signatures.candidate import read_bundle
+from tidewaiter.rules.signatures.candidate import read_bundle, read_dsse
 from tidewaiter.rules.signatures.keyless import check_keyless
-from tidewaiter.rules.signatures.statement import BadSignature
+from tidewaiter.rules.signatures.keys import read_public_key
+from tidewaiter.rules.signatures.log_body import check_body
+from tidewaiter.rules.signatures.statement import IN_TOTO, BadSignature
 from tidewaiter.rules.signatures.verdict import ImageVerdict
 
 PREDICATE = "https://slsa.dev/provenance/v0.2"
@@ -276,6 +281,35 @@ def test_an_intoto_entry_that_lacks_a_field(
     verdict = attested.verdict(authority)
     assert verdict.status == "refused"
     assert "log entry" in verdict.reasons[0]
+
+
+NAMES = (
+    *("spec", "content", "hash", "payloadHash", "algorithm", "value", "envelope", "payloadType"),
+    *("signatures", "sig", "publicKey", "data", "signature", "verifier", "hashedRekordV002"),
+    *("dsseV002", "digest", "x509Certificate", "rawBytes"),
+)
+FIELDS = st.recursive(
+    st.none()
+    | st.integers()
+    | st.sampled_from(["", "sha256", "SHA2_256", "AAAA", "0" * 64, IN_TOTO]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+    ),
+    max_leaves=16,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([*KINDS, "hashedrekord/0.0.2", "dsse/0.0.2"]), FIELDS)
+def test_whatever_an_entry_records_it_is_refused_in_words(kind: str, spec: Any) -> None:
+    content = json.dumps(statement("sha256:" + "0" * 64)).encode()
+    signed = json.dumps(envelope(content, lambda _: b"\0\0\0")).encode()
+    candidate = read_dsse("tag", "", signed, {})
+    name, _, version = kind.partition("/")
+    body = json.dumps({"kind": name, "apiVersion": version, "spec": spec}).encode()
+    key = read_public_key(keys()["ECDSA P-256"].pem)
+    with pytest.raises(BadSignature, match="its log entry"):
+        check_body(body, candidate, key, b"\0\0\0")
 
 
 @pytest.mark.parametrize("kind", ["intoto/0.0.2", "dsse/0.0.1", "hashedrekord/0.0.1"])

@@ -41,6 +41,17 @@ def _mistakes(part: Mapping[str, Any]) -> Iterator[str]:
             (check_key if kind == "key" else check_certificates)(row["data"], named)
         except InputError as error:
             yield f"{named}: {error.message}" if named else error.message
-    root = part.get("trustedRoot", {})
-    if "data" in root and not json.loads(root["data"]).get("tlogs"):
-        yield f"{root.get('file', 'the trust root')} names no transparency log"
+    if "data" in part.get("trustedRoot", {}):
+        yield from _root_mistakes(part)
+
+
+def _root_mistakes(part: Mapping[str, Any]) -> Iterator[str]:
+    row = part["trustedRoot"]
+    root, named = json.loads(row["data"]), row.get("file", "the trust root")
+    if not root.get("tlogs"):
+        yield f"{named} names no transparency log"
+    if "keyless" in part and not (root.get("certificateAuthorities") and root.get("ctlogs")):
+        yield (
+            f"{named} names no certificate authority or no certificate transparency log, which "
+            "keyless signatures need"
+        )

@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.signatures.keys import known_key, read_der_key, read_public_key
@@ -83,7 +84,7 @@ def _check_hash(what: str, algorithm: str, digest: bytes, candidate: Candidate) 
         raise BadSignature(
             f"its log entry records a hash of the {what}, which is kept in no comparable form"
         )
-    name = algorithm.lower().replace("sha2_", "sha")
+    name = str(algorithm).lower().replace("sha2_", "sha")
     if name not in _HASHES or hashlib.new(name, content).digest() != digest:
         raise BadSignature(f"its log entry is of another {what}")
 
@@ -174,7 +175,7 @@ def _is_of(recorded: bytes, key: PublicKey, certificate: x509.Certificate | None
         if certificate is not None:
             return _certificate_of(recorded) == certificate
         return _key_of(recorded) == key.der
-    except (InputError, ValueError):
+    except (InputError, UnsupportedAlgorithm, ValueError):
         raise BadSignature("its log entry has a key that cannot be read") from None
 
 
