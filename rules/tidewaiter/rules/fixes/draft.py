@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.fixes.edit import APPEND, REMOVE
+from tidewaiter.rules.fixes.list_items import ListText, edited_item, take_apart
 from tidewaiter.rules.fixes.text_edit import edited_text, read_value
 from tidewaiter.rules.fixes.value_edit import Refused, is_done, same
 from tidewaiter.rules.loading.documents import load_documents
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from tidewaiter.rules.fixes.edit import PlainFix
 
-    State = tuple[dict[int, tuple[str, Any]], set[tuple[int, str]], dict[tuple[int, str], int]]
+    State = tuple[
+        dict[int, tuple[str | ListText, Any]], set[tuple[int, str]], dict[tuple[int, str], int]
+    ]
 
 
 class Draft:
@@ -33,7 +36,8 @@ class Draft:
         if encode(self._text, data) != data:
             raise Refused("its bytes cannot be written back as they are")
         self._pieces = pieces(self._text)
-        self._edited: dict[int, tuple[str, Any]] = {}
+        self._begins: dict[int, tuple[str | ListText, Any]] = {}
+        self._edited: dict[int, tuple[str | ListText, Any]] = {}
         self._touched: set[tuple[int, str]] = set()
         self._moved: dict[tuple[int, str], int] = {}
 
@@ -47,14 +51,19 @@ class Draft:
         if index >= len(self._pieces):
             raise Refused("the file has changed")
         piece = self._pieces[index]
-        text, value = self._edited.get(index) or (piece.text, read_value(piece.text))
+        parts, value = self._edited.get(index) or self._begun(index)
         if any(self._collides(index, pointer) for _, pointer, _ in edits):
             # Another finding may have asked for the very same.
             return not self._moved and all(is_done(value, edit) for edit in edits)
         wanted = [edit for _, document, others in also if document == index for edit in others]
         for edit in edits:
-            text, value = edited_text(text, value, edit, is_json=piece.is_json, also=wanted)
-        self._edited[index] = (text, value)
+            within = edited_item(parts, value, edit) if isinstance(parts, ListText) else None
+            if within is not None:
+                parts, value = within
+                continue
+            text = _whole(parts)
+            parts, value = edited_text(text, value, edit, is_json=piece.is_json, also=wanted)
+        self._edited[index] = (parts, value)
         for operation, pointer, _ in edits:
             above, _, part = pointer.rpartition("/")
             if operation != APPEND:
@@ -62,6 +71,15 @@ class Draft:
             if operation == REMOVE and part.isdigit():
                 self._moved[index, above] = int(part)
         return True
+
+    def _begun(self, index: int) -> tuple[str | ListText, Any]:
+        """Return the text and the value of a document on which no fix was tried yet."""
+        if index not in self._begins:
+            piece = self._pieces[index]
+            value = read_value(piece.text)
+            taken = None if piece.is_json else take_apart(piece.text, value)
+            self._begins[index] = (taken or piece.text, value)
+        return self._begins[index]
 
     def state(self) -> State:
         """Return what has been done so far, to go back to."""
@@ -92,7 +110,8 @@ class Draft:
         at = 0
         for index, piece in enumerate(self._pieces):
             parts.append(self._text[at : piece.start])
-            parts.append(self._edited[index][0] if index in self._edited else piece.text)
+            is_edited = index in self._edited
+            parts.append(_whole(self._edited[index][0]) if is_edited else piece.text)
             at = piece.start + len(piece.text)
         parts.append(self._text[at:])
         data = encode("".join(parts), self._data)
@@ -107,3 +126,7 @@ class Draft:
         found = {document.index: document.value for document in after.documents}
         if not same(found, wanted) or len(before.errors) != len(after.errors):
             raise Refused("the file would not read as it should")
+
+
+def _whole(parts: str | ListText) -> str:
+    return parts if isinstance(parts, str) else parts.whole()

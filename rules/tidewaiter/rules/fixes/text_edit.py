@@ -35,17 +35,23 @@ def read_value(text: str) -> Any:
 
 
 def edited_text(
-    text: str, value: Any, edit: PlainEdit, *, is_json: bool, also: Iterable[PlainEdit] = ()
+    text: str,
+    value: Any,
+    edit: PlainEdit,
+    *,
+    is_json: bool,
+    also: Iterable[PlainEdit] = (),
+    style: Style | None = None,
 ) -> tuple[str, Any]:
     """Return a document's text and value after one edit, given both before it. Raises Refused.
 
     `also` are edits that are wanted too: what stands under an anchor may change where each of its uses is to change
-    in the same way.
+    in the same way. `style` is the layout of the document that the text is a part of.
     """
     wanted = edited_value(value, edit)
     if same(wanted, value):
         return text, value
-    sheet = _Sheet(text, is_json=is_json)
+    sheet = _Sheet(text, is_json=is_json, style=style)
     for candidate in sheet.candidates(value, edit):
         try:
             found = read_value(candidate)
@@ -69,8 +75,9 @@ def _is_wanted(found: Any, value: Any, edits: tuple[PlainEdit, ...]) -> bool:
 class _Sheet:
     """One document's text and where everything in it stands."""
 
-    def __init__(self, text: str, *, is_json: bool) -> None:
+    def __init__(self, text: str, *, is_json: bool, style: Style | None) -> None:
         self.text = text
+        self._stated_style = style
         self.is_json = is_json
         self.root = outline(text, is_json=is_json).root
         self.reason = _LAYOUT
@@ -356,26 +363,34 @@ class _Sheet:
         return at - self._line_start(at)
 
     def _style(self) -> Style:
-        """How this document indents, by the first mapping and the first list below a key."""
-        steps: list[int] = []
-        dashes: list[int] = []
-        pending = [self.root]
-        while pending and not (steps and dashes):
-            branch = pending.pop()
-            if not isinstance(branch, Branch) or branch.flow:
-                continue
-            for key, node in branch.members.values():
-                if isinstance(node, Branch) and not node.flow and node.head:
-                    offset = self._column(node.head[0]) - self._column(key[0])
-                    if node.is_list:
-                        dash = self.text.rfind("-", 0, extent_of(node.items[0])[0])
-                        dashes.append(self._column(dash) - self._column(key[0]))
-                    elif offset > 0:
-                        steps.append(offset)
-            pending += reversed([*branch.items, *(node for _, node in branch.members.values())])
-        step = steps[0] if steps else 2
-        dash = dashes[0] if dashes else step
-        return Style(step, dash if 0 <= dash <= 8 else step)
+        return self._stated_style or layout(self.root, self.text)
+
+
+def layout(root: Any, text: str) -> Style:
+    """Return how a document indents, by the first mapping and the first list below a key."""
+
+    def column(at: int) -> int:
+        return at - max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) - 1
+
+    steps: list[int] = []
+    dashes: list[int] = []
+    pending = [root]
+    while pending and not (steps and dashes):
+        branch = pending.pop()
+        if not isinstance(branch, Branch) or branch.flow:
+            continue
+        for key, node in branch.members.values():
+            if isinstance(node, Branch) and not node.flow and node.head:
+                offset = column(node.head[0]) - column(key[0])
+                if node.is_list:
+                    dash = text.rfind("-", 0, extent_of(node.items[0])[0])
+                    dashes.append(column(dash) - column(key[0]))
+                elif offset > 0:
+                    steps.append(offset)
+        pending += reversed([*branch.items, *(node for _, node in branch.members.values())])
+    step = steps[0] if steps else 2
+    dash = dashes[0] if dashes else step
+    return Style(step, dash if 0 <= dash <= 8 else step)
 
 
 def _child(node: Any, part: str) -> tuple[Extent | None, Any] | None:
