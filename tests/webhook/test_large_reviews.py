@@ -192,6 +192,22 @@ def test_work_that_ends_by_itself_never_is_ended_in_time() -> None:
         _apart(_for_ever, 0.2)
 
 
+def test_an_answer_that_is_cut_off_is_none() -> None:
+    def ended_while_it_writes() -> bytes:
+        write = os.write
+
+        def part(descriptor: int, content: bytes) -> int:
+            write(descriptor, content[:20])
+            os.kill(os.getpid(), signal.SIGKILL)
+            return 0
+
+        os.write = part  # type: ignore[assignment]
+        return b"an answer that is longer than that"
+
+    with pytest.raises(GaveUp, match="failed"):
+        _apart(ended_while_it_writes)
+
+
 def test_work_that_fails_gives_no_answer() -> None:
     with pytest.raises(GaveUp, match="failed"):
         _apart(lambda: b"%d" % int("nothing"))

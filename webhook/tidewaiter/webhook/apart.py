@@ -25,6 +25,8 @@ MOST_MEMORY = 256 * 2**20
 _NICENESS = 5
 """Where there is one core for all, the server has three quarters of it."""
 _REAPED_EVERY = 0.05
+_LENGTH = 8
+"""Bytes of the number of bytes that an answer has."""
 _SIGNALS = signal.valid_signals()
 
 
@@ -75,7 +77,10 @@ async def _done_by_copy(work: Callable[[], bytes], seconds: float) -> bytes:
     protocol = asyncio.StreamReaderProtocol(stream)
     pipe, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(reader, "rb", 0))
     try:
-        return await stream.read()
+        content = await stream.read()
+        length = int.from_bytes(content[:_LENGTH], "big")
+        # One that is ended while it writes leaves a part of its answer.
+        return content[_LENGTH:] if len(content) == _LENGTH + length else b""
     finally:
         pipe.close()
         os.kill(pid, signal.SIGKILL)
@@ -108,8 +113,9 @@ def _be_the_copy(work: Callable[[], bytes], writer: int, seconds: float) -> NoRe
         os.nice(_NICENESS)
         _limit_memory()
         content = work()
-        while content:
-            content = content[os.write(writer, content) :]
+        rest = memoryview(len(content).to_bytes(_LENGTH, "big") + content)
+        while rest:
+            rest = rest[os.write(writer, rest) :]
         status = 0
     except Exception as error:  # noqa: BLE001 - the server answers for it
         logger.error("a copy of the server failed: %s", type(error).__name__)
