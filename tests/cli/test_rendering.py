@@ -349,6 +349,26 @@ def test_applications_that_a_chart_makes_are_followed(
     assert finding["valueFrom"] == {"file": "apps/templates/all.yaml", "line": 10}
 
 
+def test_a_changed_value_or_patch_changes_what_is_made_of_it(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = small(inside, TEMPLATE, "image: nginx:latest\n")
+    for folder in ("base", "prod"):
+        (inside / folder).mkdir()
+    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
+    write(inside / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "all")):
+        subprocess.run([*git, *words], check=True)
+    since = ("--changed-since", "HEAD")
+    assert places(lint(capsys, *since)[1]) == []
+    (chart / "values.yaml").write_text("image: httpd:latest\n")
+    assert places(lint(capsys, *since)[1]) == [("small/templates/all.yaml", 8)]
+    subprocess.run([*git, "checkout", "-q", "."], check=True)
+    (inside / "prod" / "patch.yaml").write_text(PATCH + "# changed\n")
+    assert places(lint(capsys, *since)[1]) == [("base/deployment.yaml", 13)]
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,8 @@ class LintFinding:
     None or a mapping of `source`, `reason` and `expires`. `fix` are the edits that would mend it, if any.
     `field` is the pointer as `stable_field` makes it. `extent` is the first and last line of the object, (0, 0)
     where the job did not ask for it. `value_from` is file and line of the values file that a field of a rendered chart
-    takes its value from.
+    takes its value from. `made_of` are the files, and with a slash at their end the folders, that the whole of a
+    rendered set depends on.
     """
 
     file: str
@@ -45,6 +46,7 @@ class LintFinding:
     field: str = ""
     extent: tuple[int, int] = (0, 0)
     value_from: tuple[str, int] | None = None
+    made_of: tuple[str, ...] = ()
 
 
 @record

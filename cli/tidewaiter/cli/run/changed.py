@@ -2,7 +2,8 @@
 
 The whole tree is linted, so that what objects ask of one another is answered; then only the findings on
 changed objects are kept. An object has not changed where the commit has the same text of an object in the
-same file; it may have moved within the file. What is new, renamed or untracked has changed whole.
+same file; it may have moved within the file. What is new, renamed or untracked has changed whole. Of a chart or
+kustomization every object has changed where its values, helpers, patches or settings have.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class _Tree:
 
     def has_changed(self, finding: LintFinding) -> bool:
         """Tell whether a finding's object differs from all that the commit has in its file."""
-        path = os.path.relpath(os.path.realpath(finding.file), self._root)
+        if any(map(self._is_changed, finding.made_of)):
+            return True
+        path = self._path(finding.file)
         change = self._changes.get(path)
         if change is None:
             return path not in self._tracked
@@ -83,6 +86,20 @@ class _Tree:
         text = "\n".join(self._now[path][first - 1 : last])
         return _plain(text) not in self._before[path]
 
+    def _path(self, file: str) -> str:
+        return os.path.relpath(os.path.realpath(file), self._root)
+
+    def _is_changed(self, source: str) -> bool:
+        """Tell whether a file has changed, or anything in a folder but the templates: these tell by themselves."""
+        path = self._path(source)
+        if not source.endswith("/"):
+            is_new = path not in self._tracked and os.path.isfile(source)
+            return path in self._changes or (is_new and not path.startswith(".."))
+        inside = "" if path == "." else f"{path}/"
+        return any(
+            changed.startswith(inside) and not _is_template(changed) for changed in self._changes
+        )
+
     def deleted(self) -> Iterator[str]:
         """Yield the names of objects that are in a changed file of the commit and in no changed file now."""
         before: dict[str, None] = {}
@@ -94,6 +111,10 @@ class _Tree:
                 data = _data(os.path.join(self._root, path))
                 now.update(name for name, _ in _objects(data, path))
         yield from (name for name in before if name not in now)
+
+
+def _is_template(path: str) -> bool:
+    return "templates" in path.split("/")[:-1] and path.endswith(_MANIFESTS)
 
 
 def _objects(data: bytes, path: str) -> Iterator[tuple[str, str]]:

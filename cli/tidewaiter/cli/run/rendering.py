@@ -351,6 +351,7 @@ def _placed(answer: PartAnswer, rendering: Rendering, job: Job) -> PartAnswer:
                 fix=None,
                 value_from=place.related,
                 extent=(1, _WHOLE) if job.extents else (0, 0),
+                made_of=(finding.file, *rendering.sources) if job.extents else (),
             )
         )
         text = texts.get(place.file)

@@ -80,15 +80,33 @@ class Plan:
             for options in scenarios:
                 key = repr(("chart", root, options))
                 if key not in done.renderings:
-                    done.renderings[key] = render_chart(root, options, self.engine)
+                    sources = f"{root}/", *options.values, *(each[0] for each in options.inline)
+                    done.renderings[key] = [
+                        replace(each, sources=sources)
+                        for each in render_chart(root, options, self.engine)
+                    ]
                 found += done.renderings[key]
         for kustomization, appliers in self.kustomizations:
             for each in appliers or (None,):
                 key = repr(("kustomization", kustomization.file, each))
                 if key not in done.renderings:
-                    done.renderings[key] = [build(kustomization, self.program, each)]
+                    built = build(kustomization, self.program, each)
+                    sources = self._sources(kustomization)
+                    done.renderings[key] = [replace(built, sources=sources)]
                 found += done.renderings[key]
         return tuple(found)
+
+    def _sources(self, kustomization: Kustomization) -> tuple[str, ...]:
+        """Return what changes objects of a kustomization: all that it is built of, but for resources."""
+        reach = reached(self.known, [kustomization])
+        files = {
+            file
+            for each in self.known
+            if os.path.normpath(each.folder or ".") in reach
+            for file in (each.file, *each.files)
+            if file not in each.resources
+        }
+        return tuple(sorted(files))
 
 
 def make_plan(

@@ -96,10 +96,12 @@ class SourceIgnore:
 class Rendering:
     """One set of objects that would be applied together: a chart with one set of values, or a kustomization.
 
-    `title` names it for people. What could not be rendered is in `errors`.
+    `title` names it for people. What could not be rendered is in `errors`. A change of one of `sources` may change
+    each of its objects: files, and with a slash at their end folders but for the templates in them.
     """
 
     title: str
     root: str
     files: tuple[RenderedFile, ...]
     errors: tuple[InputError, ...] = ()
+    sources: tuple[str, ...] = ()
