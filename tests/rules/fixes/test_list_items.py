@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from json import dumps
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_an_object_comes_out_as_if_the_whole_had_been_edited(
     shifted = "".join(margin + line if line.strip() else line for line in objects.splitlines(True))
     text = f"{head}{shifted}# of the list\n{tail}".replace("\n", newline)
     value = read_value(text)
-    parts = take_apart(text, value)
+    parts = take_apart(text, value, is_json=False)
     assert parts is not None
     assert parts.whole() == text
     assert len(parts.items) == 3
@@ -80,6 +81,28 @@ def test_an_object_comes_out_as_if_the_whole_had_been_edited(
     assert draft.apply((True, 0, (edit,)))
     expected, _ = edited_text(text, value, edit, is_json=False)
     assert draft.data().decode() == expected
+
+
+@pytest.mark.parametrize("indent", [None, 2, "\t"])
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: f"{edit[0]} {edit[1]}")
+def test_an_object_of_json_comes_out_as_if_the_whole_had_been_edited(
+    edit: PlainEdit, indent: int | str | None
+) -> None:
+    value = read_value(PLAIN)
+    for text in (dumps(value, indent=indent), _a_line_for_each(value)):
+        parts = take_apart(text, value, is_json=True)
+        assert parts is not None
+        assert parts.whole() == text
+        draft = Draft(text.encode())
+        assert draft.apply((True, 0, (edit,)))
+        expected, _ = edited_text(text, value, edit, is_json=True)
+        assert draft.data().decode() == expected
+
+
+def _a_line_for_each(value: Any) -> str:
+    rows = ",\n".join(f"    {dumps(one)}" for one in value["items"])
+    others = dumps({key: one for key, one in value.items() if key != "items"})
+    return f'{others[:-1]}, "items": [\n{rows}]}}\n'
 
 
 def test_several_edits_of_several_objects_and_of_the_list_itself() -> None:
@@ -112,7 +135,7 @@ def test_several_edits_of_several_objects_and_of_the_list_itself() -> None:
 )
 def test_what_cannot_be_taken_apart_is_edited_whole(text: str) -> None:
     value = read_value(text)
-    assert take_apart(text, value) is None
+    assert take_apart(text, value, is_json=False) is None
 
 
 def test_hundreds_of_objects_do_not_take_the_square_of_their_number() -> None:

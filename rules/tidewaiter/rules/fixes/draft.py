@@ -77,7 +77,7 @@ class Draft:
         if index not in self._begins:
             piece = self._pieces[index]
             value = read_value(piece.text)
-            taken = None if piece.is_json else take_apart(piece.text, value)
+            taken = take_apart(piece.text, value, is_json=piece.is_json)
             self._begins[index] = (taken or piece.text, value)
         return self._begins[index]
 

@@ -24,39 +24,67 @@ _KEY = "items"
 
 @record
 class ListText:
-    """A document with `items`, taken apart: what is before them, each from its dash on, what is behind; and its layout."""
+    """A document with `items`, taken apart: what is before them, each of them, what is behind each; and its layout.
+
+    An object by itself has its `margin` in the place of its `mark`, the dash of a block, so that every column stays.
+    """
 
     head: str
     items: tuple[str, ...]
-    tail: str
-    column: int
-    style: Style
+    gaps: tuple[str, ...]
+    margins: tuple[str, ...]
+    mark: str
+    style: Style | None
 
     def whole(self) -> str:
         """Return the document's text."""
-        return "".join((self.head, *self.items, self.tail))
+        rows = (part for row in zip(self.items, self.gaps, strict=True) for part in row)
+        return "".join((self.head, *rows))
 
 
-def take_apart(text: str, value: Any) -> ListText | None:
-    """Take a document apart, None where its objects are not such blocks or share anchors."""
+def take_apart(text: str, value: Any, *, is_json: bool) -> ListText | None:
+    """Take a document apart, None where its objects are no blocks of YAML or objects of JSON, or share anchors."""
     if not isinstance(value, dict) or not isinstance(value.get(_KEY), list) or len(value[_KEY]) < 2:
         return None
-    if "&" in text and "*" in text:
-        return None
-    root = outline(text).root
+    root = outline(text, is_json=is_json).root
     member = root.members.get(_KEY) if isinstance(root, Branch) else None
     branch = member[1] if member is not None else None
-    if not isinstance(branch, Branch) or branch.flow or len(branch.items) != len(value[_KEY]):
+    if not isinstance(branch, Branch) or len(branch.items) != len(value[_KEY]):
         return None
-    dashes = [_dash(text, node) for node in branch.items]
-    columns = {dash - _line_start(text, dash) for dash in dashes if dash is not None}
-    if None in dashes or len(columns) != 1:
+    if any(not isinstance(node, Branch) or node.is_list for node in branch.items):
+        return None
+    if is_json:
+        return _objects(text, branch.items)
+    return None if branch.flow or ("&" in text and "*" in text) else _blocks(text, root, branch)
+
+
+def _objects(text: str, nodes: list[Branch]) -> ListText:
+    ends = [*(node.start for node in nodes[1:]), len(text)]
+    return ListText(
+        text[: nodes[0].start],
+        tuple(text[node.start : node.end] for node in nodes),
+        tuple(text[node.end : end] for node, end in zip(nodes, ends, strict=True)),
+        tuple(_indentation(text, node.start) for node in nodes),
+        "",
+        None,
+    )
+
+
+def _blocks(text: str, root: Branch, branch: Branch) -> ListText | None:
+    dashes = [dash for node in branch.items if (dash := _dash(text, node)) is not None]
+    columns = {dash - _line_start(text, dash) for dash in dashes}
+    if len(dashes) != len(branch.items) or len(columns) != 1:
         return None
     (column,) = columns
-    starts = [dash for dash in dashes if dash is not None]
-    ends = [*starts[1:], _end(text, branch.end, column)]
-    items = tuple(text[start:end] for start, end in zip(starts, ends, strict=True))
-    return ListText(text[: starts[0]], items, text[ends[-1] :], column, layout(root, text))
+    ends = [*dashes[1:], _end(text, branch.end, column)]
+    return ListText(
+        text[: dashes[0]],
+        tuple(text[start:end] for start, end in zip(dashes, ends, strict=True)),
+        (*("" for _ in dashes[1:]), text[ends[-1] :]),
+        tuple(" " * (column + 1) for _ in dashes),
+        "-",
+        layout(root, text),
+    )
 
 
 def edited_item(parts: ListText, value: Any, edit: PlainEdit) -> tuple[ListText, Any] | None:
@@ -69,20 +97,18 @@ def edited_item(parts: ListText, value: Any, edit: PlainEdit) -> tuple[ListText,
     index = int(number)
     if index >= len(parts.items):
         raise Refused(f"the list has no entry {number}")
-    # The object by itself: its dash gives way to a blank, so that every column stays.
-    margin = " " * (parts.column + 1)
+    margin = parts.margins[index]
     text, changed = edited_text(
-        margin + parts.items[index][1:],
+        margin + parts.items[index].removeprefix(parts.mark),
         value[_KEY][index],
         (operation, f"/{inner}", new),
-        is_json=False,
+        is_json=not parts.mark,
         style=parts.style,
     )
     if not text.startswith(margin):
         return None
-    items = list(parts.items)
-    items[index] = f"-{text[len(margin) :]}"
-    objects = [*value[_KEY]]
+    items, objects = list(parts.items), [*value[_KEY]]
+    items[index] = parts.mark + text.removeprefix(margin)
     objects[index] = changed
     return replace(parts, items=tuple(items)), {**value, _KEY: objects}
 
@@ -111,3 +137,8 @@ def _end(text: str, at: int, column: int) -> int:
 
 def _line_start(text: str, at: int) -> int:
     return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+
+
+def _indentation(text: str, at: int) -> str:
+    line = text[_line_start(text, at) : at]
+    return line[: len(line) - len(line.lstrip(" \t"))]
