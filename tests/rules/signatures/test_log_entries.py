@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,8 +26,10 @@ from tests.rules.signatures.signing import (
     envelope,
     keys,
     pae,
+    payload,
     push_bundle,
     push_simple,
+    signed_payload,
     statement,
 )
 from tests.rules.signatures.sigstore_world import (
@@ -200,6 +203,44 @@ def test_an_envelope_in_a_log_of_rekor_2(
         assert verdict.status == "refused"
     else:
         assert verdict.status == "verified", verdict.reasons
+
+
+@pytest.mark.parametrize("kind", keys())
+@pytest.mark.parametrize("form", ["payload", "attestation", "bundle"])
+def test_an_identity_whose_key_is_of_any_kind(
+    registry: RegistryServer, world: World, kind: str, form: str
+) -> None:
+    """As `cosign sign --issue-certificate` has an imported key certified."""
+    key = keys()[kind]
+    algorithm = {"ECDSA P-384": "sha384", "ECDSA P-521": "sha512"}.get(
+        kind, "sha512" if "25519" in kind else "sha256"
+    )
+    other = keys()["RSA PSS" if "RSA" not in kind else "Ed25519"]
+    for signer, expected in ((key, "verified"), (other, "refused")):
+        one = Attested(registry, world)
+        one.key = key.private
+        one.certificate = world.certificate(key.private)
+        one.envelope = envelope(one.content, signer.sign)
+        if form == "payload":
+            content, note = signed_payload(payload(one.digest), signer.sign)
+            body = record_body(content, note["dev.cosignproject.cosign/signature"], one.verifier)
+            _hash_by(body["spec"]["data"]["hash"], algorithm, content)
+            note["dev.sigstore.cosign/certificate"] = one.verifier.decode()
+            note["dev.sigstore.cosign/bundle"] = world.log_annotation(body, one.moment)
+            push_simple(registry, "app", one.digest, [(content, note)])
+            identity = Identity(TextMatch(ISSUER), TextMatch(SUBJECT))
+            who = KeylessAuthority((identity,), TrustedRoot(world.trusted_root))
+            verdict = verdict_of(f"{registry.host}/app:v1", who)
+        else:
+            one.push(form.replace("attestation", "tag"), one.body("dsse/0.0.1"))
+            verdict = one.verdict("keyless")
+        assert verdict.status == expected, verdict.reasons
+        registry.manifests.clear()
+
+
+def _hash_by(stated: dict[str, str], algorithm: str, content: bytes) -> None:
+    stated["algorithm"] = algorithm
+    stated["value"] = hashlib.new(algorithm, content).hexdigest()
 
 
 def _other_payload(one: Attested, kind: str) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from sigstore import dsse
 from sigstore._internal.trust import KeyringPurpose
 from sigstore.errors import Error, VerificationError
 from sigstore.models import Bundle, ClientTrustConfig, TransparencyLogEntry
@@ -73,13 +72,7 @@ def check_keyless(authority: KeylessAuthority, candidate: Candidate) -> Signer:
         else:
             bundle = _annotated_bundle(candidate)
         verifier = VerifierInForce(root, bundle)
-        if candidate.is_envelope and _is_ours_to_compare(bundle):
-            kind, payload = _verify_envelope(verifier, bundle, identities, candidate)
-        elif candidate.is_envelope:
-            kind, payload = verifier.verify_dsse(bundle, identities)
-        else:
-            verifier.verify_artifact(candidate.payload, bundle, identities)
-            kind, payload = IN_TOTO, candidate.payload
+        kind, payload = _verified(verifier, bundle, identities, candidate)
     except BadSignature:
         raise
     except (Error, VerificationError) as error:
@@ -186,24 +179,39 @@ _COMPARED_HERE = frozenset({"intoto/0.0.1", "intoto/0.0.2", "hashedrekord/0.0.1"
 """Kinds of log entries of an envelope that the library verifies but does not compare with it."""
 
 
-def _is_ours_to_compare(bundle: Bundle) -> bool:
-    return kind_of(bundle.log_entry._inner.canonicalized_body) in _COMPARED_HERE  # noqa: SLF001
-
-
-def _verify_envelope(
+def _verified(
     verifier: Verifier, bundle: Bundle, identities: _Identities, candidate: Candidate
 ) -> tuple[str, bytes]:
-    """Do what the library's `verify_dsse` does, up to comparing the log entry with the envelope."""
+    """Return what a bundle signs, verified by the library as far as it knows the log entry and the key."""
+    key = bundle.signing_certificate.public_key()
+    if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
+        return _verified_here(verifier, bundle, identities, candidate)
+    if not candidate.is_envelope:
+        verifier.verify_artifact(candidate.payload, bundle, identities)
+        return IN_TOTO, candidate.payload
+    if kind_of(bundle.log_entry._inner.canonicalized_body) in _COMPARED_HERE:  # noqa: SLF001
+        return _verified_here(verifier, bundle, identities, candidate)
+    return verifier.verify_dsse(bundle, identities)
+
+
+def _verified_here(
+    verifier: Verifier, bundle: Bundle, identities: _Identities, candidate: Candidate
+) -> tuple[str, bytes]:
+    """Do what the library does, up to the signature itself and what the log has recorded of it.
+
+    Of signatures it verifies ECDSA with SHA-256 alone, whatever key has been certified.
+    """
     verifier._verify_common_signing_cert(bundle, identities)  # noqa: SLF001
-    envelope = bundle._dsse_envelope  # noqa: SLF001
     certificate = bundle.signing_certificate
     key = known_key(certificate.public_key())
-    if envelope is None or not isinstance(key.key, ec.EllipticCurvePublicKey):
-        raise BadSignature("its kind of key or log entry is not supported")
-    payload = dsse._verify(key.key, envelope)  # noqa: SLF001
+    if not key.has_signed(candidate.message, bundle.signature):
+        raise BadSignature("not signed by the key of its certificate")
     body = bundle.log_entry._inner.canonicalized_body  # noqa: SLF001
-    check_body(body, candidate, key, envelope.signature, certificate)
-    return envelope._inner.payload_type, payload  # noqa: SLF001
+    check_body(body, candidate, key, bundle.signature, certificate)
+    envelope = bundle._dsse_envelope  # noqa: SLF001
+    if envelope is None:
+        return IN_TOTO, candidate.payload
+    return envelope._inner.payload_type, envelope._inner.payload  # noqa: SLF001
 
 
 class _Identities:
