@@ -25,6 +25,9 @@ class Pair(NamedTuple):
     key: Path
 
 
+SERVICE = "tidewaiter.tidewaiter.svc"
+
+
 class Authority:
     """A certificate authority that vouches for servers on the loopback interface.
 
@@ -45,9 +48,9 @@ class Authority:
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, folder: Path | None = None, lifetime: dt.timedelta = DAY) -> Pair:
-        """Return a server's certificate for 127.0.0.1 and localhost, in files called after `name`."""
+        """Return a server's certificate for loopback and the webhook's Service, in files called after `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.IPAddress(LOOPBACK), x509.DNSName("localhost")]
+        names = [x509.IPAddress(LOOPBACK), x509.DNSName("localhost"), x509.DNSName(SERVICE)]
         certificate = (
             _certificate(_name(name), self._name, key.public_key(), lifetime)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)

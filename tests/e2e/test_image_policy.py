@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -45,10 +46,10 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Web
     (folder / "api-server").mkdir()
     with running(folder / "webhook") as webhook:
         access, configuration = documented("Config"), documented("AdmissionConfiguration")
-        access["clusters"][0]["cluster"] = {
-            "certificate-authority": str(folder / "webhook" / "ca.crt"),
-            "server": f"https://127.0.0.1:{webhook.port}/image-policy",
-        }
+        cluster = access["clusters"][0]["cluster"]
+        cluster["certificate-authority"] = str(folder / "webhook" / "ca.crt")
+        address = urlsplit(cluster["server"])
+        cluster["server"] = address._replace(netloc=f"127.0.0.1:{webhook.port}").geturl()
         policy = configuration["plugins"][0]["configuration"]["imagePolicy"]
         policy["kubeConfigFile"] = str(folder / "kubeconfig")
         (folder / "kubeconfig").write_text(yaml.safe_dump(access))
