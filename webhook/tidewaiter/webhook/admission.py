@@ -342,10 +342,15 @@ class Reviewer:
         self, findings: Iterable[Finding], resource: Resource, unreached: Collection[str]
     ) -> list[Weighed]:
         settings = self.policy.settings(resource)
-        return [
-            (each, effect_of(each, self.policy, settings, self._admission, unreached))
-            for each in findings
-        ]
+        # A large object breaks the same few rules thousands of times.
+        effects: dict[tuple[str, str, str], Effect] = {}
+        weighed = []
+        for each in findings:
+            key = each.rule, each.severity, each.status
+            if key not in effects:
+                effects[key] = effect_of(each, self.policy, settings, self._admission, unreached)
+            weighed.append((each, effects[key]))
+        return weighed
 
     def _effect(self, finding: Finding) -> Effect:
         """Return what comes of a finding on another object than the one under review."""

@@ -163,7 +163,7 @@ def _in_argument(argument: str, before: str) -> str | None:
 
 def _is_word(argument: str) -> bool:
     """Tell whether an argument is nothing but the name of a flag or variable, fit to be shown."""
-    return len(argument) <= 60 and all(character in _NAME_CHARACTERS for character in argument)
+    return len(argument) <= 60 and not argument.strip(_NAME_CHARACTERS)
 
 
 def _in_text(name: str, value: object, *, in_variable: bool = False) -> str | None:
