@@ -121,6 +121,7 @@ def test_ids_of_checkov() -> None:
     "content",
     [
         "#!/bin/sh\nset -e\nhelm template . | kube-score score --ignore-test service-type --enable-optional-test=container-seccomp-profile \\\n  --kubernetes-version v1.30 -o ci -\n",
+        "check:\n\tdocker run -v .:/p zegl/kube-score:v1.20.0 score --ignore-test service-type --enable-optional-test container-seccomp-profile --kubernetes-version v1.30 *.yaml\n",
         "lint:\n  script:\n    - kube-score score --ignore-test=service-type --enable-optional-test container-seccomp-profile --kubernetes-version v1.30 *.yaml\n",
     ],
 )  # fmt: skip

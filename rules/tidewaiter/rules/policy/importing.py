@@ -52,11 +52,11 @@ def import_policy(content: bytes, path: str) -> tuple[str, list[Imported]]:
     loaded = load_documents(content, path)
     values = [document.value for document in loaded.documents]
     if loaded.errors or not any(isinstance(value, dict) for value in values):
-        if b"kube-score score" not in content:
-            if loaded.errors:
-                raise loaded.errors[0]
-        else:  # a script: its lines are what counts
-            values = [{"script": content.decode("utf-8", "replace")}]
+        script = {"script": content.decode("utf-8", "replace")}
+        if any(each.reads(script) for each in importers()):  # its lines are what counts
+            values = [script]
+        elif loaded.errors:
+            raise loaded.errors[0]
     found: list[Imported] = []
     others = 0
     for value in _objects(values):

@@ -5,6 +5,7 @@ https://github.com/zegl/kube-score#configuration
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "file with calls of kube-score"
-_CALL = "kube-score score"
+CALL = re.compile(r"kube-score(?:[:@][\w.:-]+)? +score\b")
+"""The command, by itself or as an image's with its tag."""
 _REPLICAS = {"--min-replicas-deployment": "min-replicas", "--min-replicas-hpa": "hpa-bounds"}
 _SWITCHES = frozenset(
     {
@@ -39,7 +41,7 @@ _SWITCHES = frozenset(
 
 def reads(document: dict[str, Any]) -> bool:
     """Tell a file by the call in it."""
-    return "apiVersion" not in document and any(_CALL in each for each in _texts(document))
+    return "apiVersion" not in document and any(CALL.search(each) for each in _texts(document))
 
 
 def convert(document: dict[str, Any]) -> Imported:
@@ -119,9 +121,9 @@ def _flags(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each flag with its value, of `--flag value` and `--flag=value`."""
     for text in _texts(document):
         for line in text.replace("\\\n", " ").splitlines():
-            _, found, rest = line.partition(_CALL)
-            if found:
-                yield from _flags_of(rest)
+            found = CALL.search(line)
+            if found is not None:
+                yield from _flags_of(line[found.end() :])
 
 
 def _flags_of(rest: str) -> Iterator[tuple[str, str]]:
