@@ -369,6 +369,20 @@ def test_a_changed_value_or_patch_changes_what_is_made_of_it(
     assert places(lint(capsys, *since)[1]) == [("base/deployment.yaml", 13)]
 
 
+@pytest.mark.parametrize("name", ["small/Chart.yaml", "prod/kustomization.yaml"])
+def test_the_file_of_a_chart_or_kustomization_stands_for_its_folder(
+    inside: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    small(inside, TEMPLATE, "image: nginx:latest\n")
+    (inside / "prod").mkdir()
+    pod = TEMPLATE.replace("{{ .Values.image }}", "nginx:latest")
+    write(inside / "prod", **{"kustomization.yaml": "resources: [pod.yaml]\n", "pod.yaml": pod})
+    code, report, _ = lint(capsys, name)
+    assert (code, report["errors"]) == (1, [])
+    (place,) = places(report)
+    assert place[0].startswith(name.partition("/")[0])
+
+
 def test_without_rendering_files_are_checked_as_they_stand(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,7 +43,7 @@ class Found:
     """The files in order, each once, and what could not be walked.
 
     `charts` are the walked folders with a `Chart.yaml`, `kustomizations` those that Kustomize builds, each with its
-    file; both in order.
+    file; both in order. Such a file that is named stands for its folder.
     """
 
     files: tuple[SourceFile, ...]
@@ -178,7 +178,11 @@ class _Walk:
             rules = _rules_above(shown)
             self._walk(path, "" if shown == "." else shown, rules)
         elif not self._is_excluded(shown, is_folder=False):
-            self._take(shown, explicit=True)
+            folder, name = os.path.split(shown)
+            stands_for_folder = name == CHART_FILE or name in KUSTOMIZATION_FILES
+            if stands_for_folder:
+                self._note_rendered(name, folder, ())
+            self._take(shown, explicit=not stands_for_folder)
 
     def _take(self, path: str, *, explicit: bool) -> None:
         if path not in self._seen:
