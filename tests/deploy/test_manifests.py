@@ -219,6 +219,12 @@ def quantity(text: str) -> int:
     return amount
 
 
+def test_without_a_metrics_adapter_the_processor_decides_alone() -> None:
+    chart = of_chart("default-values.yaml", settings=("autoscaling.reviewsPerSecond=0",))
+    metrics = chart["HorizontalPodAutoscaler", "tidewaiter"]["spec"]["metrics"]
+    assert [each["type"] for each in metrics] == ["Resource"]
+
+
 def test_the_scan_in_parts_is_the_same_by_helm_and_kustomize(tmp_path: Path) -> None:
     chart = with_read_policy(of_chart("default-values.yaml", settings=("scan.enabled=true",)))
     assert chart == with_read_policy(overlay_with(tmp_path, "fleet-scan"))

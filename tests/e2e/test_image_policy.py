@@ -35,7 +35,7 @@ def pod(image: str, **annotations: str) -> dict[str, Any]:
 def documented(kind: str) -> dict[str, Any]:
     """Return the object of a kind that the page shows."""
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (found,) = [each for each in map(yaml.safe_load, blocks) if each["kind"] == kind]
+    (found,) = [each for each in map(yaml.safe_load, blocks) if each.get("kind") == kind]
     return dict(found)
 
 
