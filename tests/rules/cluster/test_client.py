@@ -309,10 +309,11 @@ def test_an_old_server_is_asked_group_by_group_and_what_is_down_is_told() -> Non
             ],
         },
         "/base/api/v1": {
-            "resources": [{"kind": "Pod", "name": "pods/log"}, {"kind": "Pod", "name": "pods"}]
+            "kind": "APIResourceList",
+            "resources": [{"kind": "Pod", "name": "pods/log"}, {"kind": "Pod", "name": "pods"}],
         },
-        "/base/apis/apps/v1": {"resources": [DEPLOYMENT]},
-        "/base/apis/apps/v1beta1": {"resources": [DEPLOYMENT]},
+        "/base/apis/apps/v1": {"kind": "APIResourceList", "resources": [DEPLOYMENT]},
+        "/base/apis/apps/v1beta1": {"kind": "APIResourceList", "resources": [DEPLOYMENT]},
     }
 
     def serve(request: Request) -> Answer:

@@ -63,7 +63,10 @@ class Definer(ApiServer):
         group = "apiextensions.k8s.io"
         version = {"groupVersion": f"{group}/v1", "version": "v1"}
         if path == "/api":
-            return {"kind": "APIVersions", "versions": []}
+            return {"kind": "APIVersions", "versions": ["v1"]}
+        if path == "/api/v1":
+            resource = {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["get"]}
+            return {"kind": "APIResourceList", "resources": [resource]}
         if path == "/apis":
             row = {"name": group, "versions": [version], "preferredVersion": version}
             return {"kind": "APIGroupList", "groups": [row]}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
+import time
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.memory import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from tidewaiter.webhook.app import Application
     from tidewaiter.webhook.certificates import Certificates
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.serving import Serving
 
 _BACKLOG = 2048
+_STEADY = 300.0
+"""After so many seconds a part that fails again has nothing to do with its failures before."""
+_LONGEST_PAUSE = 60.0
 _ACCEPTED = 0.5
 """Seconds in which connections that the kernel accepted before the end reach the server."""
 
@@ -87,18 +93,18 @@ class Server:
         scheme = "https" if self._certificates else "http"
         for each in sockets:
             logger.info("listening on %s://%s", scheme, _shown(each.getsockname()))
-        parts = [
-            ("the limits of connections", self._connections.sweep()),
-            ("the reading of changed files", self._follow_files()),
-            ("the inventory", self._serving.inventory.run()),
+        parts: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+            ("the limits of connections", self._connections.sweep),
+            ("the reading of changed files", self._follow_files),
+            ("the inventory", self._serving.inventory.run),
         ]
         if self._serving.background_audit is not None:
-            parts.append(("the background audit", self._serving.background_audit.run()))
+            parts.append(("the background audit", self._serving.background_audit.run))
         if self._serving.policy_objects is not None:
-            parts.append(("the following of policies", self._serving.policy_objects.run()))
+            parts.append(("the following of policies", self._serving.policy_objects.run))
         if self._renewal is not None:
-            parts.append(("the renewal of certificates", self._renewal.run()))
-        tasks = [asyncio.create_task(_surely(what, coroutine)) for what, coroutine in parts]
+            parts.append(("the renewal of certificates", self._renewal.run))
+        tasks = [asyncio.create_task(_surely(what, run)) for what, run in parts]
         try:
             await self._ending.wait()
             await self._drain(servers)
@@ -147,12 +153,33 @@ class Server:
                 self._certificates.reload()
 
 
-async def _surely(what: str, coroutine: Coroutine[Any, Any, None]) -> None:
-    """Await a part of the server that has no end; where it fails, say so rather than nothing."""
-    try:
-        await coroutine
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other parts go on
-        logger.error("%s stopped, which is a defect: %s", what, type(error).__name__)
+async def _surely(what: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part of the server that has no end; where it fails, say so and begin it again rather than do without."""
+    failures = 0
+    while True:
+        began = time.monotonic()
+        try:
+            await run()
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts go on
+            failures = 1 if time.monotonic() - began > _STEADY else failures + 1
+            logger.error(
+                "%s stopped and begins again, which is a defect: %s",
+                what,
+                "; ".join(_causes(error)),
+            )
+        await asyncio.sleep(min(2.0 ** (failures - 1), _LONGEST_PAUSE))
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    """Yield what went wrong, and where in the program, without values that an error may quote."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+        return
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    yield f"{type(error).__name__}{place}"
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -20,6 +20,7 @@ from tidewaiter.rules.cluster.access import find_access
 from tidewaiter.rules.cluster.credentials import ExecPlugin
 from tidewaiter.rules.cluster.proxy import is_local
 from tidewaiter.rules.errors import ClusterError
+from tidewaiter.rules.manifest.fields import mapping, text
 from tidewaiter.rules.version import __version__
 
 if TYPE_CHECKING:
@@ -116,8 +117,13 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; streams end."""
-        for each in (*self._retired, self._http):
+        """Close the connections; streams end. Another request opens new ones."""
+        closing, self._retired, self._http = (
+            [*self._retired, self._http],
+            [],
+            self._connections(),
+        )
+        for each in closing:
             await each.aclose()
 
     async def request(
@@ -134,7 +140,7 @@ class Client:
         timeout: float | None = None,  # noqa: ASYNC109 - of one attempt, not of the call
         max_bytes: int | None = None,
     ) -> Any:
-        """Send a request and return the JSON of the answer, or its text where it is none.
+        """Send a request and return the object that is the answer.
 
         `idempotent` says that the request may be made twice, as GET, PUT, DELETE and apply may by themselves.
         """
@@ -350,13 +356,15 @@ class Client:
         if not 200 <= response.status_code < 300:
             msg = f"{self.access.server} answered {request.url.path} with {response.status_code}"
             raise ClusterError(msg)
-        if "json" not in response.headers.get("Content-Type", ""):
-            return content.decode(errors="replace")
         try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            msg = f"{self.access.server} answered {request.url.path} with no JSON"
-            raise ClusterError(msg) from error
+            found = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            found = None
+        # As of a proxy that has its own to say: it must not be taken for an object without fields.
+        if not isinstance(found, dict):
+            msg = f"{self.access.server} answered {request.url.path} with no JSON object"
+            raise ClusterError(msg)
+        return found
 
     async def _content(self, response: httpx.Response, max_bytes: int | None) -> bytes:
         parts, size = [], 0
@@ -399,14 +407,18 @@ async def _chunks(response: httpx.Response, server: str) -> AsyncIterator[bytes]
 
 
 def _page(found: Any, number: int, path: str) -> Page:
-    if not isinstance(found, dict) or not isinstance(items := found.get("items"), list | None):
+    """Return a page of a list. Anything else, as what a proxy has to say, must not be taken for an empty one."""
+    kind, version = text(mapping(found).get("kind")), mapping(found).get("apiVersion")
+    items = mapping(found).get("items")
+    if not kind.endswith("List") or not isinstance(items, list | None):
         raise ClusterError(f"the list {path} is no list")
-    kind, version = str(found.get("kind", "")), found.get("apiVersion")
+    if not all(isinstance(item, dict) for item in items or ()):
+        raise ClusterError(f"the list {path} holds what is no object")
     for item in items or ():
         # Kept where a list mixes kinds, as that of kind List does.
         item.setdefault("kind", kind.removesuffix("List"))
         item.setdefault("apiVersion", version)
-    metadata = found.get("metadata") or {}
+    metadata = mapping(found.get("metadata"))
     remaining = metadata.get("remainingItemCount")
     return Page(
         number,

@@ -137,7 +137,7 @@ async def discover(client: Client) -> Discovery:
         if kind == "APIGroupDiscoveryList":
             _read_aggregated(root, found, failed)
         elif kind == "APIVersions":
-            legacy += [("", version) for version in sequence(root.get("versions"))]
+            legacy += [("", text(version)) for version in sequence(root.get("versions"))]
         elif kind == "APIGroupList":
             legacy += _legacy_versions(root)
         else:
@@ -154,17 +154,20 @@ async def discover(client: Client) -> Discovery:
             raise answer
         else:
             found += answer
+    if all(each.group for each in found):
+        # Without the kinds that every cluster has it is not known what there is, rather than known that there is nothing.
+        raise ClusterError(f"{client.access.server} does not say that it serves pods and the like")
     return Discovery(found, failed)
 
 
 def _read_aggregated(answer: dict[str, Any], found: list[ApiResource], failed: set[str]) -> None:
-    for item in sequence(answer.get("items")):
+    for item in map(mapping, sequence(answer.get("items"))):
         group = text(mapping(item.get("metadata")).get("name"))
-        for served in sequence(item.get("versions")):
+        for served in map(mapping, sequence(item.get("versions"))):
             version = text(served.get("version"))
             if served.get("freshness", "Current") != "Current":
                 failed.add(group)
-            for each in sequence(served.get("resources")):
+            for each in map(mapping, sequence(served.get("resources"))):
                 # A resource may be answered with a kind of another group, as `scale` is.
                 kind = text(mapping(each.get("responseKind")).get("kind"))
                 if kind:
@@ -175,16 +178,16 @@ def _read_aggregated(answer: dict[str, Any], found: list[ApiResource], failed: s
                             kind,
                             text(each.get("resource")),
                             each.get("scope") == "Namespaced",
-                            frozenset(sequence(each.get("verbs"))),
+                            frozenset(map(text, sequence(each.get("verbs")))),
                         )
                     )
 
 
 def _legacy_versions(answer: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    for group in sequence(answer.get("groups")):
+    for group in map(mapping, sequence(answer.get("groups"))):
         preferred = text(mapping(group.get("preferredVersion")).get("version"))
-        versions = [text(each.get("version")) for each in sequence(group.get("versions"))]
+        versions = [text(mapping(each).get("version")) for each in sequence(group.get("versions"))]
         versions.sort(key=lambda version: version != preferred)
         rows += [(text(group.get("name")), version) for version in versions]
     return rows
@@ -193,6 +196,8 @@ def _legacy_versions(answer: dict[str, Any]) -> list[tuple[str, str]]:
 async def _legacy(client: Client, group: str, version: str) -> list[ApiResource]:
     path = f"/apis/{group}/{version}" if group else f"/api/{version}"
     answer = mapping(await client.request("GET", path))
+    if answer.get("kind") != "APIResourceList":
+        raise ClusterError(f"{path} does not say what it serves")
     return [
         ApiResource(
             group,
@@ -200,8 +205,8 @@ async def _legacy(client: Client, group: str, version: str) -> list[ApiResource]
             text(each.get("kind")),
             text(each.get("name")),
             bool(each.get("namespaced")),
-            frozenset(sequence(each.get("verbs"))),
+            frozenset(map(text, sequence(each.get("verbs")))),
         )
-        for each in sequence(answer.get("resources"))
+        for each in map(mapping, sequence(answer.get("resources")))
         if "/" not in text(each.get("name"))
     ]

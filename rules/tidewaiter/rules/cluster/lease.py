@@ -116,7 +116,8 @@ class Lease:
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do the work whenever, and only while, this candidate holds the Lease; ends when it is cancelled.
 
-        The work is cancelled when the Lease is lost, and begun again when it has been won again.
+        The work is cancelled when the Lease is lost, and begun again when it has been won again. What it raises is
+        raised here.
         """
         failures = 0
         working: asyncio.Task[None] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidewaiter.rules.errors import ClusterError
-from tidewaiter.rules.manifest.fields import mapping, sequence
+from tidewaiter.rules.manifest.fields import mapping, sequence, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +50,13 @@ async def _allowed(client: Client, needed: frozenset[str]) -> Callable[[ApiResou
         return lambda _: True
     rules = [
         (
-            frozenset(sequence(rule.get("apiGroups"))),
-            frozenset(sequence(rule.get("resources"))),
+            frozenset(map(text, sequence(rule.get("apiGroups")))),
+            frozenset(map(text, sequence(rule.get("resources")))),
             verbs,
         )
         for rule in map(mapping, sequence(status.get("resourceRules")))
         if not sequence(rule.get("resourceNames"))
-        for verbs in (frozenset(sequence(rule.get("verbs"))),)
+        for verbs in (frozenset(map(text, sequence(rule.get("verbs")))),)
     ]
 
     def is_allowed(resource: ApiResource) -> bool:
