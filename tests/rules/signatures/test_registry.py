@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-import ssl
 import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,9 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +26,7 @@ from tests.rules.signatures.registry_server import (
     digest_of,
     token_auth,
 )
+from tests.rules.signatures.registry_tls import tls_of
 from tests.rules.signatures.signing import (
     key_bundle,
     keys,
@@ -39,7 +36,7 @@ from tests.rules.signatures.signing import (
     signed_payload,
     statement,
 )
-from tests.rules.signatures.sigstore_world import Authority, name, new_key, usage
+from tests.rules.signatures.sigstore_world import Authority
 from tidewaiter.rules.errors import InputError, RegistryError
 from tidewaiter.rules.signatures import credential_helper
 from tidewaiter.rules.signatures import registry as registry_module
@@ -206,6 +203,7 @@ def test_a_login_is_found_by_host_path_and_pattern() -> None:
                 "registry.test": {"username": "host", "password": "1"},
                 "registry.test/team": {"username": "team", "password": "1"},
                 "*.cloud.test": {"username": "cloud", "password": "1"},
+                "https://Shop.Test:443/v2/web": {"username": "shop", "password": "1"},
             }
         }
     )
@@ -222,6 +220,8 @@ def test_a_login_is_found_by_host_path_and_pattern() -> None:
     assert user("a.eu.cloud.test") is None
     assert user("registry.test.evil.test") is None
     assert user("cloud.test") is None
+    assert user("SHOP.test", "web/app") == user("shop.test:443", "web") == "shop"
+    assert user("shop.test", "api") is None
 
 
 def test_a_pull_secret_of_kubernetes_is_read() -> None:
@@ -607,28 +607,7 @@ def test_one_who_gives_up_does_not_take_the_fetch_from_others(registry: Registry
 
 def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
     authority = Authority("registry-ca.test")
-    key = new_key()
-    start = datetime.now(UTC) - timedelta(days=1)
-    certificate = authority.issue(
-        x509.CertificateBuilder()
-        .subject_name(name("localhost"))
-        .issuer_name(authority.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=9))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(usage(), critical=True)
-    )
-    assert isinstance(certificate.signature_hash_algorithm, hashes.SHA256)
-    pem = tmp_path / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        + certificate.public_bytes(Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    registry = RegistryServer(tls=context)
+    registry = RegistryServer(tls=tls_of(authority, tmp_path))
     try:
         digest = registry.push_image("app")
         host = f"localhost:{registry.host.rpartition(':')[2]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from tidewaiter.rules.errors import PolicyError
+from tidewaiter.rules.errors import InputError, PolicyError
 from tidewaiter.webhook.log import logger
 
 if TYPE_CHECKING:
@@ -43,8 +43,13 @@ def check_images(facts: ImageFacts, file: str) -> None:
         )
         raise PolicyError(msg, file=file)
     from tidewaiter.rules.signatures.check_section import check_section
+    from tidewaiter.rules.signatures.credentials import usual_keychain
 
     check_section(facts, file)
+    try:
+        usual_keychain()
+    except InputError as error:
+        raise PolicyError(f"registries cannot be logged in to: {error}", file=file) from None
     facts.decides = True
 
 
@@ -94,7 +99,8 @@ class Images:
         from tidewaiter.rules.signatures.registry import RegistryClient
 
         settings = settings_in_cluster(facts)
-        key = repr((sorted(settings.plain_http_hosts), facts.settings.get("pullSecrets")))
+        asked_by = ("plainHTTP", "pullSecrets", "registryAuthorities", "mirrors")
+        key = repr([facts.settings.get(name) for name in asked_by])
         if key not in self._clients:
             keychain = with_pull_secrets(usual_keychain(), facts, self._secrets.read)
             self._clients[key] = RegistryClient(settings, keychain)

@@ -145,7 +145,8 @@ class PolicyWatch:
         plain: PlainPolicy = load_policy(self._path, use_cache=False) if self._path else {}
         for warning in policy_warnings(plain):
             logger.warning("%s: %s", self._path, warning)
-        self._named = (*plain.get("admissionPolicies", ()), *named_files(plain.get("images", ())))
+        files = named_files(plain.get("images", ()), plain.get("imageSettings"))
+        self._named = (*plain.get("admissionPolicies", ()), *files)
         images = Policy(plain).images
         if images is not None:
             check_images(images, plain.get("file", ""))

@@ -343,11 +343,15 @@ def _match(arguments: argparse.Namespace, name: str) -> TextMatch | None:
 
 
 def _settings(arguments: argparse.Namespace) -> RegistrySettings:
+    from tidewaiter.rules.manifest.image import place_problem
     from tidewaiter.rules.signatures.material import check_certificates
     from tidewaiter.rules.signatures.registry import RegistrySettings
 
     mirrors: dict[str, tuple[str, ...]] = {}
     for name, place in _pairs(arguments.mirror, "--mirror"):
+        for each in (name, place):
+            if problem := place_problem(each):
+                raise _usage(f"--mirror: {problem}")
         mirrors[name] = (*mirrors.get(name, ()), place)
     file = arguments.registry_ca
     return RegistrySettings(

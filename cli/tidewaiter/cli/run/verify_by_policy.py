@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidewaiter.cli.run.images import check_images
 from tidewaiter.rules.manifest.image import InvalidImage
 from tidewaiter.rules.policy.compiled import Policy
 from tidewaiter.rules.policy.file import load_policy
-from tidewaiter.rules.signatures.ask import ask_registries
+from tidewaiter.rules.signatures.ask import ask_registries, settings_of
 from tidewaiter.rules.signatures.cache import VerdictCache
 from tidewaiter.rules.signatures.credentials import (
     Keychain,
@@ -38,14 +37,13 @@ def verify_by_policy(
 ) -> list[ImageVerdict]:
     """Return the verdicts in the order of the images, made anew; each has so many seconds. Raises PolicyError and InputError."""
     facts = check_images(Policy(load_policy(path)))
-    plain_http = settings.plain_http_hosts | frozenset(facts.settings.get("plainHTTP", ()))
     keychain = Keychain([read_docker_config(docker_config)]) if docker_config else usual_keychain()
     answers = asyncio.run(
         ask_registries(
             facts,
             {None: images},
             cache=VerdictCache(),
-            settings=replace(settings, plain_http_hosts=plain_http),
+            settings=settings_of(facts, settings),
             keychain=keychain,
             seconds=seconds * (1 + len(images) // AT_ONCE),
         )

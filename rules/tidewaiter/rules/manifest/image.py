@@ -85,6 +85,14 @@ def parse_image(text: object) -> ImageReference:
     return _parse(text)
 
 
+def place_problem(text: str) -> str | None:
+    """Say why a text is no registry, nor the beginning of a repository's name in one; None where it is."""
+    host, slash, path = text.rstrip("/").partition("/")
+    if _is_host(host) and (not slash or _is_path(path)):
+        return None
+    return f"{text!r} is no registry as host:port, nor a path in one, without a scheme"
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> ImageReference:
     """Read a reference given as text."""

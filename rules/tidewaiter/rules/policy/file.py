@@ -13,7 +13,7 @@ from tidewaiter.rules.version import __version__
 
 _DEFAULT = b"{apiVersion: tidewaiter.dev/v1, kind: Policy, metadata: {name: default}, spec: {}}"
 """The policy of a folder that has none."""
-_NAME_FILES = (b"admissionPolicies", b"authorities")
+_NAME_FILES = (b"admissionPolicies", b"authorities", b"registryAuthorities")
 """Keys below which a policy names other files."""
 _KEPT = 64
 """Policies in the cache; each takes some kilobytes, and every change to the file makes another."""

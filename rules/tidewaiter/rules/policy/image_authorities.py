@@ -35,9 +35,12 @@ def materials_of(authority: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from authority.get("timestamp", ())
 
 
-def named_files(entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the files that entries read keys, certificates and trust roots from."""
-    return [
+def named_files(
+    entries: Iterable[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return the files that entries read keys, certificates and trust roots from, and settings authorities."""
+    authorities = (settings or {}).get("registryAuthorities", ())
+    return [each["file"] for each in authorities if "file" in each] + [
         material["file"]
         for entry in entries
         for authority in signing_parts(entry)

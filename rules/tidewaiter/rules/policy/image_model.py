@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from tidewaiter.rules.errors import InputError
 from tidewaiter.rules.manifest.duration import InvalidDuration, parse_duration
+from tidewaiter.rules.manifest.image import place_problem
 from tidewaiter.rules.policy.image_patterns import pattern_problem
 from tidewaiter.rules.signatures.authority import CLAIMS, PREDICATE_TYPES, TextMatch
 
@@ -40,6 +41,13 @@ def _expression(value: str) -> str:
         TextMatch(value, is_pattern=True)
     except InputError as error:
         raise PydanticCustomError("regexp", "{why}", {"why": error.message}) from None
+    return value
+
+
+def _place(value: str) -> str:
+    problem = place_problem(value)
+    if problem:
+        raise PydanticCustomError("place", "{problem}", {"problem": problem})
     return value
 
 
@@ -343,6 +351,31 @@ class PullSecret(_Strict):
     name: Text = Field(description="The Secret's name.")
 
 
+class RegistryAuthority(_Strict):
+    """Certificate authorities of registries: as text or from a file."""
+
+    model_config = ConfigDict(json_schema_extra=_one("data", "file"))
+
+    data: Text | None = Field(None, description="The certificates, as PEM.")
+    file: Text | None = Field(None, description="A file, as path from the policy file.")
+
+    @model_validator(mode="after")
+    def _check_source(self) -> RegistryAuthority:
+        self._one_of(("data", "file"))
+        return self
+
+
+class Mirror(_Strict):
+    """Places that are asked before a registry."""
+
+    of: Annotated[Text, AfterValidator(_place)] = Field(
+        description="The registry, or the beginning of a repository's name in it."
+    )
+    places: Annotated[list[Annotated[Text, AfterValidator(_place)]], Field(min_length=1)] = Field(
+        description="What stands in its place, as host:port or host:port/path, in the order in which they are asked."
+    )
+
+
 class ImageSettings(_Strict):
     """How the entries of `images` work together."""
 
@@ -374,6 +407,14 @@ class ImageSettings(_Strict):
         None,
         description="Whether a tag counts as what it last stood for while its registry cannot be reached, for as "
         "long as a positive verdict is kept. Default: true.",
+    )
+    registryAuthorities: list[RegistryAuthority] | None = Field(  # noqa: N815
+        None,
+        description="Certificate authorities that registries are trusted by, beside those of the system.",
+    )
+    mirrors: list[Mirror] | None = Field(
+        None,
+        description="Places that are asked before registries; of several that fit the longest.",
     )
     plainHTTP: list[Text] | None = Field(  # noqa: N815
         None, description="Registries, as host:port, that are spoken to without TLS."

@@ -41,6 +41,18 @@ def read_section(
     return read, reader.mistakes
 
 
+def read_settings(
+    settings: dict[str, Any], folder: str
+) -> tuple[dict[str, Any], list[SectionMistake]]:
+    """Return `imageSettings` of a valid form with what its files hold, and the mistakes in them."""
+    reader, pointer = _Reader(folder), "/spec/imageSettings/registryAuthorities"
+    read = [
+        reader.material(row, f"{pointer}/{index}", "CERTIFICATE")
+        for index, row in enumerate(settings["registryAuthorities"])
+    ]
+    return {**settings, "registryAuthorities": read}, reader.mistakes
+
+
 class _Reader:
     """Walks the entries, and keeps what is wrong."""
 
@@ -76,20 +88,20 @@ class _Reader:
         found = dict(row)
         for name, kind in (("key", "PUBLIC KEY"), ("certificate", "CERTIFICATE")):
             if name in row:
-                found[name] = self._material(row[name], f"{pointer}/{name}", kind)
+                found[name] = self.material(row[name], f"{pointer}/{name}", kind)
         if "intermediates" in row.get("certificate", {}):
-            found["certificate"]["intermediates"] = self._material(
+            found["certificate"]["intermediates"] = self.material(
                 row["certificate"]["intermediates"],
                 f"{pointer}/certificate/intermediates",
                 "CERTIFICATE",
             )
         if "timestamp" in row:
             found["timestamp"] = [
-                self._material(each, f"{pointer}/timestamp/{index}", "CERTIFICATE")
+                self.material(each, f"{pointer}/timestamp/{index}", "CERTIFICATE")
                 for index, each in enumerate(row["timestamp"])
             ]
         if "trustedRoot" in row:
-            found["trustedRoot"] = self._material(row["trustedRoot"], f"{pointer}/trustedRoot", "")
+            found["trustedRoot"] = self.material(row["trustedRoot"], f"{pointer}/trustedRoot", "")
         for name in ("anyOf", "allOf"):
             if name in row:
                 found[name] = self._all(row[name], f"{pointer}/{name}")
@@ -110,7 +122,7 @@ class _Reader:
     def _all(self, rows: list[dict[str, Any]], pointer: str) -> list[dict[str, Any]]:
         return [self.authority(row, f"{pointer}/{index}") for index, row in enumerate(rows)]
 
-    def _material(self, row: dict[str, Any], pointer: str, kind: str) -> dict[str, Any]:
+    def material(self, row: dict[str, Any], pointer: str, kind: str) -> dict[str, Any]:
         """Return a material with its text; kind: of the PEM that is wanted, "" for a trust root."""
         found = dict(row)
         if "secretRef" in row:

@@ -79,11 +79,15 @@ def validated(content: bytes, path: str, folders: Sequence[str] = ()) -> PlainPo
     if parsed is not None and parsed.spec.images:
         images, wrong = _images(parsed, path)
         placed += _in_texts(wrong, value, positions, content)
+    settings, wrong = _image_settings(parsed, path)
+    placed += _in_texts(wrong, value, positions, content)
     if placed or parsed is None or elsewhere:
         _refuse(path, placed, elsewhere)
     plain = _plain(parsed, lambda pointer: positions.at(pointer).line)
     if images:
         plain["images"] = images
+    if settings:
+        plain["imageSettings"] = settings
     return {**plain, "admissionObjects": objects} if objects else plain
 
 
@@ -116,6 +120,10 @@ def validated_object(
     if parsed.spec.images:
         plain["images"], wrong = _images(parsed, "")
         found += [(each.pointer, each.message) for each in wrong]
+    settings, wrong = _image_settings(parsed, "")
+    found += [(each.pointer, each.message) for each in wrong]
+    if settings:
+        plain["imageSettings"] = settings
     return (None, _in_order(found)) if found else (plain, [])
 
 
@@ -130,6 +138,8 @@ def _of_files(value: object, pointer: str) -> Iterator[Mistake]:
         yield f"{pointer}/admissionPolicies", "an object of a cluster has no files beside it"
     images = spec.get("images")
     yield from _of_materials(images if isinstance(images, list) else [], f"{pointer}/images")
+    authorities = mapping(spec.get("imageSettings")).get("registryAuthorities")
+    yield from _of_materials(authorities, f"{pointer}/imageSettings/registryAuthorities")
 
 
 def _of_materials(value: object, pointer: str) -> Iterator[Mistake]:
@@ -207,6 +217,21 @@ def _images(
 
     spec = parsed.spec.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     return read_section(spec["images"], os.path.dirname(path))
+
+
+def _image_settings(
+    parsed: model.PolicyFile | None, path: str
+) -> tuple[dict[str, Any], list[SectionMistake]]:
+    """Return `imageSettings` with what its files hold, empty where it names none, and what is wrong with it."""
+    if parsed is None or parsed.spec.imageSettings is None:
+        return {}, []
+    settings = parsed.spec.imageSettings
+    if not settings.registryAuthorities:
+        return {}, []
+    from tidewaiter.rules.policy.image_section import read_settings
+
+    stated = settings.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return read_settings(stated, os.path.dirname(path))
 
 
 def _in_texts(
@@ -335,6 +360,8 @@ _MODELS: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (model.PolicySpec, "images"): image_model.ImageEntry,
     (model.PolicySpec, "imageSettings"): image_model.ImageSettings,
     (image_model.ImageSettings, "pullSecrets"): image_model.PullSecret,
+    (image_model.ImageSettings, "registryAuthorities"): image_model.RegistryAuthority,
+    (image_model.ImageSettings, "mirrors"): image_model.Mirror,
     (image_model.ImageEntry, "authorities"): image_model.Authority,
     (image_model.ImageEntry, "attestations"): image_model.AttestationDemand,
     (image_model.AttestationDemand, "authorities"): image_model.Authority,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidewaiter.rules.signatures.credentials import usual_keychain
@@ -34,14 +35,27 @@ def with_pull_secrets(
     return keychain.after(PullSecrets(names, read_secret))
 
 
-def settings_in_cluster(facts: ImageFacts) -> RegistrySettings:
-    """Return how registries are spoken to from within a cluster, by a policy's settings."""
-    plain_http = frozenset(facts.settings.get("plainHTTP", ()))
-    return RegistrySettings(
-        plain_http_hosts=plain_http,
-        # An image must not name this machine, unless the policy itself does.
-        loopback=any(host.startswith(_LOOPBACK) for host in plain_http),
+def settings_of(facts: ImageFacts, given: RegistrySettings | None = None) -> RegistrySettings:
+    """Return how registries are spoken to by a policy's settings, and by those that were given beside it."""
+    given = given or RegistrySettings()
+    stated = facts.settings
+    authorities = [row.get("data", "") for row in stated.get("registryAuthorities", ())]
+    mirrors: dict[str, tuple[str, ...]] = dict(given.mirrors)
+    for row in stated.get("mirrors", ()):
+        mirrors[row["of"]] = (*mirrors.get(row["of"], ()), *row["places"])
+    return replace(
+        given,
+        plain_http_hosts=given.plain_http_hosts | frozenset(stated.get("plainHTTP", ())),
+        certificates="\n".join(filter(None, [given.certificates, *authorities])),
+        mirrors=mirrors,
     )
+
+
+def settings_in_cluster(facts: ImageFacts) -> RegistrySettings:
+    """Return the same for within a cluster: an image must not name this machine, unless the policy does."""
+    settings = settings_of(facts)
+    loopback = any(host.startswith(_LOOPBACK) for host in settings.plain_http_hosts)
+    return replace(settings, loopback=loopback)
 
 
 async def ask_registries(
@@ -57,10 +71,9 @@ async def ask_registries(
     progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[Puller | None, Mapping[str, ImageAnswer]]:
     """Return what was found out of the images of each puller; closes the cache."""
-    if settings is None:
-        settings = RegistrySettings(plain_http_hosts=frozenset(facts.settings.get("plainHTTP", ())))
     async with RegistryClient(
-        settings, with_pull_secrets(keychain or usual_keychain(), facts, read_secret)
+        settings or settings_of(facts),
+        with_pull_secrets(keychain or usual_keychain(), facts, read_secret),
     ) as client:
         verifier = ImageVerifier(
             facts,

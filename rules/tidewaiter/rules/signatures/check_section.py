@@ -24,6 +24,11 @@ def check_section(facts: ImageFacts, file: str) -> None:
         for part in signing_parts(entry)
         for mistake in _mistakes(part)
     ]
+    for row in facts.settings.get("registryAuthorities", ()):
+        try:
+            check_certificates(row.get("data", ""), row.get("file", ""))
+        except InputError as error:
+            found.append(f"imageSettings.registryAuthorities: {error}")
     if found:
         raise PolicyError("\n".join(dict.fromkeys(found)), file=file)
 

@@ -190,7 +190,7 @@ def read_docker_config(path: str) -> DockerConfig:
             return DockerConfig(json.load(file), path)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError("is no JSON", file=path) from None
 
 
@@ -248,11 +248,19 @@ def _place(server: str) -> tuple[str, str]:
     bare = server.partition("://")[2] if "://" in server else server
     host, _, path = bare.partition("/")
     path = path.strip("/")
-    return (DOCKER_HUB if host in _HUB_HOSTS else host), ("" if path in {"v1", "v2"} else path)
+    version, _, rest = path.partition("/")
+    host = _plain_host(host)
+    return (DOCKER_HUB if host in _HUB_HOSTS else host), rest if version in {"v1", "v2"} else path
+
+
+def _plain_host(host: str) -> str:
+    """Return a host as it is compared: capital letters and the port of HTTPS make no other of it."""
+    return host.lower().removesuffix(":443")
 
 
 def _exactness(host: str, path: str, registry: str, repository: str) -> int:
     """Say how well an entry fits a repository: the length of its path, -1 where it does not."""
+    registry = _plain_host(registry)
     if host != registry:
         ours, theirs = host.split("."), registry.split(".")
         fits = len(ours) == len(theirs) and all(map(fnmatchcase, theirs, ours))
