@@ -174,6 +174,50 @@ def test_a_full_disk_changes_no_verdict_and_is_caught_up_with(tmp_path: Path) ->
     assert found.last == 101
 
 
+def test_a_folder_that_is_gone_for_a_while_costs_no_line_and_no_connection(tmp_path: Path) -> None:
+    """The number of the closed file goes to a connection, which must not be closed in its place."""
+    folder, away = tmp_path / "logs", tmp_path / "away"
+    folder.mkdir()
+    log = folder / "audit.log"
+    with running(tmp_path, "--audit-log", str(log)) as server:
+        server.review(config_map())
+        until(lambda: log.read_bytes().count(b"\n") == 1)
+        folder.rename(away)
+        server.review(config_map())
+        until(lambda: "the audit log cannot be written" in server.log)
+        clients = [server.client() for _ in range(8)]
+        for client in clients:
+            client.connect()
+        until(lambda: server.metric("tidewaiter_audit_log_write_failures_total") >= 3)
+        for client in clients:
+            client.request("GET", "/livez")
+            assert client.getresponse().read() == b"ok\n"
+            client.close()
+        away.rename(folder)
+        until(lambda: "the audit log is written again" in server.log)
+        assert server.end() == 0
+        assert "Traceback" not in server.log
+    found = verify([str(log)])
+    assert not found.breaks
+    assert found.last == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("/dev/full", "cannot be written, its lines wait: No space left on device"),
+        ("/dev/null", "is not known to be on the disk"),
+    ],
+)
+def test_a_device_in_place_of_a_file_is_a_sentence(tmp_path: Path, device: str, said: str) -> None:
+    with running(tmp_path, "--audit-log", device) as server:
+        assert server.review(PRIVILEGED)["allowed"] is False
+        until(lambda: device == "/dev/null" or said in server.log)
+        assert server.end() == 0
+        assert said in server.log
+        assert "Traceback" not in server.log
+
+
 def test_who_does_not_read_stdout_keeps_nobody_waiting(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     try:

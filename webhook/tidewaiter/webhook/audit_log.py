@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -285,8 +286,12 @@ class _RotatedFile:
     def close(self) -> None:
         """Bring the log to the disk."""
         self._chain.tell("ends with")
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # What is no file on a disk cannot be brought there; a disk that fails has been told of by its writes.
+            logger.warning("the audit log is not known to be on the disk: %s", error.strerror)
+        self._let_go()
 
     def _fitting(self, lines: list[bytes]) -> list[bytes]:
         """Return those of the next lines that the file has room for; an empty file has room for one."""
@@ -307,7 +312,8 @@ class _RotatedFile:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
             self._is_torn = True
-            self._mend()
+            with suppress(OSError):
+                self._mend()
             raise
         self._length += len(content)
 
@@ -319,8 +325,7 @@ class _RotatedFile:
 
     def _rotate(self) -> None:
         self._chain.tell("begins a new file after")
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._let_go()
         for number in range(self._files - 1, 0, -1):
             older = f"{self._path}.{number - 1}" if number > 1 else self._path
             if os.path.exists(older):
@@ -353,8 +358,14 @@ class _RotatedFile:
                 return
         except FileNotFoundError:
             pass
-        os.close(self._descriptor)
+        self._let_go()
         self._open()
+
+    def _let_go(self) -> None:
+        """Close the file, and forget its number: another file or connection may get it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _resume(self) -> None:
         """Find the end of the chain; what a crash left of a line is cut off, and the log says so."""
