@@ -55,7 +55,10 @@ class RegistryServer:
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        # How long a test waits at its end for the server to notice that it is over.
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
 
     @property
@@ -218,7 +221,10 @@ class Listener:
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         self._server = _ServerOnIPv6(("::1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        # How long a test waits at its end for the server to notice that it is over.
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
         self.host = f"[::1]:{self._server.server_address[1]}"
 
