@@ -99,6 +99,8 @@ def generated() -> dict[Path, str]:
         ROOT / "chart" / "files" / "builtin-rules.yaml": HEADER + rules_text(BUILTIN),
         ROOT / "chart" / "files" / "custom-rules.yaml": HEADER + rules_text(custom_kinds()),
         ROOT / "chart" / "values.schema.json": _values_schema(),
+        ROOT / "kustomize" / "components" / "monitoring" / "alerts.yaml": _alerts(),
+        ROOT / "kustomize" / "components" / "monitoring" / "dashboard.yaml": _dashboard(),
         ROOT / "chart" / "files" / "alerts.yaml": (
             ROOT / "alerts" / "prometheusrule.yaml"
         ).read_text(encoding="utf-8"),
@@ -120,6 +122,25 @@ def _definition_text(definition: dict[str, object]) -> str:
     """Return a definition in YAML."""
     text = yaml.safe_dump(definition, sort_keys=False, width=110)
     return f"# Made by deploy/generate.py from the schema of the policy file.\n{text}"
+
+
+def _alerts() -> str:
+    """Return the alerts for the namespace of the kustomization."""
+    text = (ROOT / "alerts" / "prometheusrule.yaml").read_text(encoding="utf-8")
+    named = text.replace("  name: tidewaiter\n", "  name: tidewaiter\n  namespace: tidewaiter\n", 1)
+    return f"# Made by deploy/generate.py from deploy/alerts.\n{named}"
+
+
+def _dashboard() -> str:
+    """Return the ConfigMap that Grafana's sidecar finds."""
+    text = (ROOT / "dashboards" / "tidewaiter.json").read_text(encoding="utf-8")
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    return (
+        "# Made by deploy/generate.py from deploy/dashboards.\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: tidewaiter-dashboard\n"
+        '  namespace: tidewaiter\n  labels: {app.kubernetes.io/name: tidewaiter, grafana_dashboard: "1"}\n'
+        f"data:\n  tidewaiter.json: |\n{lines}"
+    )
 
 
 def _values_schema() -> str:

@@ -146,10 +146,10 @@ def test_certificates_by_cert_manager_are_the_same_by_helm_and_kustomize(tmp_pat
     chart = with_read_policy(
         of_chart(
             "default-values.yaml",
-            settings=("certificates.mode=certManager", "monitoring.serviceMonitor=true"),
+            settings=("certificates.mode=certManager",),
         )
     )
-    overlay = with_read_policy(overlay_with(tmp_path, "cert-manager", "monitoring"))
+    overlay = with_read_policy(overlay_with(tmp_path, "cert-manager"))
     for each in (chart, overlay):
         pods = each["Deployment", "tidewaiter"]["spec"]["template"]["spec"]
         pods["volumes"].sort(key=lambda volume: volume["name"])
@@ -159,6 +159,15 @@ def test_certificates_by_cert_manager_are_the_same_by_helm_and_kustomize(tmp_pat
     text = json.dumps([chart["Role", "tidewaiter"], chart["ClusterRole", "tidewaiter-own"]])
     assert "secrets" not in text
     assert "webhookconfigurations" not in text
+
+
+def test_monitoring_is_the_same_by_helm_and_kustomize(tmp_path: Path) -> None:
+    settings = tuple(
+        f"monitoring.{each}=true" for each in ("serviceMonitor", "alerts", "dashboard")
+    )
+    chart = with_read_policy(of_chart("default-values.yaml", settings=settings))
+    assert chart == with_read_policy(overlay_with(tmp_path, "monitoring"))
+    assert {"ServiceMonitor", "PrometheusRule"} <= {kind for kind, _ in chart}
 
 
 def test_certificates_in_a_secret_are_trusted_by_the_authority_that_is_named() -> None:
