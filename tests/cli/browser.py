@@ -52,6 +52,46 @@ def media(browser: webdriver.Chrome, **features: str) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": rows})
 
 
+_CONTRASTS = """
+const parts = color => color.match(/[0-9.]+/g).map(Number);
+const linear = part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+const luminance = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+const ratio = (one, other) => {
+    const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+};
+const behind = element => {
+    for (; element; element = element.parentElement) {
+        const found = parts(getComputedStyle(element).backgroundColor);
+        if (found.length < 4 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+};
+document.querySelectorAll("details").forEach(each => each.open = true);
+const found = [];
+for (const element of document.body.querySelectorAll("*")) {
+    const style = getComputedStyle(element);
+    const text = [...element.childNodes].filter(each => each.nodeType === 3).map(each => each.data).join("").trim();
+    if (text) found.push([text, 4.5, ratio(parts(style.color), behind(element))]);
+    if (element.matches("input, button")) {
+        found.push([element.outerHTML, 3, ratio(parts(style.borderTopColor), behind(element.parentElement))]);
+        element.focus();
+    }
+    if (document.activeElement === element && style.outlineStyle !== "none")
+        found.push([`outline of ${element.outerHTML}`, 3, ratio(parts(style.outlineColor), behind(element.parentElement))]);
+}
+return found;
+"""
+
+
+def contrasts(browser: webdriver.Chrome) -> list[tuple[str, float, float]]:
+    """Return every text, edge of a control and mark of the focus with the contrast that it must have and that it has.
+
+    Text needs 4.5 to 1, the rest 3 to 1: https://www.w3.org/TR/WCAG22/#contrast-minimum and #non-text-contrast
+    """
+    return [(text, least, has) for text, least, has in browser.execute_script(_CONTRASTS)]
+
+
 def requests(browser: webdriver.Chrome) -> list[str]:
     """Return the addresses that the browser has asked for over a network since it was last asked."""
     import re

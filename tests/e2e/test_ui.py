@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.cli.browser import NEEDS_BROWSER, browser, media, messages, requests
+from tests.cli.browser import NEEDS_BROWSER, browser, contrasts, media, messages, requests
 from tests.deploy.manifests import overlay_with
 from tests.e2e.api_server import free_port
 from tests.e2e.certificates import Authority
@@ -245,6 +245,10 @@ def test_guessing_wears_nobody_out_and_reviews_go_on(page: Page) -> None:
     assert page.read(page.viewer).status == 200
 
 
+def weak(shown: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    return [each for each in shown if each[2] < each[1]]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 class TestInABrowser:
     pytestmark = NEEDS_BROWSER
@@ -259,6 +263,8 @@ class TestInABrowser:
         messages(browser)
         address = f"https://127.0.0.1:{page.port}/ui"
         browser.get(address)
+        assert weak(contrasts(browser)) == []
+        assert browser.execute_script("return document.documentElement.lang") == "en"
         field = browser.switch_to.active_element
         for _ in range(3):
             if field.get_attribute("id") == "token":
@@ -268,6 +274,12 @@ class TestInABrowser:
         field.send_keys(page.viewer, "\ue007")
         until(lambda: bool(browser.find_elements("tag name", "table")))
         assert [each.text for each in browser.find_elements("tag name", "h1")] == ["tidewaiter"]
+        assert browser.title == "What the gate does - tidewaiter"
+        shown = contrasts(browser)
+        assert {"Recent decisions", "denied", "ok", "Sign out"} <= {text for text, _, _ in shown}
+        assert weak(shown) == []
+        for landmark in ("header", "nav", "main", "footer"):
+            assert len(browser.find_elements("tag name", landmark)) == 1
         for table in browser.find_elements("tag name", "table"):
             assert table.find_element("tag name", "caption").get_attribute("textContent")
             assert table.find_elements("css selector", "thead th[scope=col]")
