@@ -217,6 +217,23 @@ spec:
 """
 
 
+def test_what_is_exempt_is_not_changed_by_the_fix_of_its_neighbour(folder: Path) -> None:
+    """A profile for the whole pod would hold for the container that is exempt from having one."""
+    neighbours = POD.replace("metadata:", "# both\nmetadata:") + (
+        "      # tidewaiter: ignore[seccomp-profile] traces\n      securityContext: {privileged: false}\n"
+        "    - name: b\n      image: registry.example.com/b:1\n"
+    )
+    (folder / "pod.yaml").write_text(neighbours)
+    run = tidewaiter(folder, "fix", ".")
+    text = (folder / "pod.yaml").read_text()
+    assert "seccompProfile" not in text
+    assert text.count("allowPrivilegeEscalation: false") == 2
+    assert (
+        "with it comes no-dangling-exemption: the ignore comment of seccomp-profile" in run.stdout
+    )
+    assert tidewaiter(folder, "fix", "--check", ".").returncode == 0
+
+
 @pytest.mark.parametrize("words", [RULE, ("--skip", "no-latest-tag")])
 def test_a_fix_that_would_bring_a_finding_is_taken_back(
     folder: Path, words: tuple[str, ...]
@@ -225,11 +242,13 @@ def test_a_fix_that_would_bring_a_finding_is_taken_back(
     (folder / "other.yaml").write_text(POD.replace("name: api, n", "name: web, n"))
     run = tidewaiter(folder, "fix", *words, ".")
     assert (run.returncode, run.stderr) == (0, "")
-    assert (folder / "pod.yaml").read_text() == POD
+    pod = (folder / "pod.yaml").read_text()
+    assert "allowPrivilegeEscalation" not in pod
+    assert ("automountServiceAccountToken: false" in pod) == (words != RULE)
     assert "allowPrivilegeEscalation: false" in (folder / "other.yaml").read_text()
     assert (
         "left      no-privilege-escalation: container api may gain privileges "
-        "(allowPrivilegeEscalation: unset): its fix is not made: with the fixes of this file comes "
+        "(allowPrivilegeEscalation: unset): its fix is not made: with it comes "
         "no-context: containers leave their securityContext out"
     ) in run.stdout
     assert tidewaiter(folder, "fix", "--check", *words, ".").returncode == 0

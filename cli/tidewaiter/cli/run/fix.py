@@ -1,7 +1,7 @@
 """A whole fixing run: lint, edit, and lint again what was edited, until nothing more changes.
 
-Nothing is written here: the result holds each changed file as it was and as it should be. A file in which fixes would
-bring a finding that was not there stays as it was.
+Nothing is written here: the result holds each changed file as it was and as it should be. What would bring a
+finding that was not there is not made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tidewaiter.rules.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tidewaiter.cli.result import LintError, LintFinding, LintResult
     from tidewaiter.cli.run.lint import Job
@@ -78,17 +78,14 @@ def fix(
     job = replace(job, render=False)
     found = discover(job.paths, job.exclude)
     untouchable = Untouchable(found)
-    run = _Run(unsafe, choose, dict(contents or {}), untouchable)
-    first = None
-    for _ in range(_PASSES):
-        result = lint(job, contents=run.contents)
-        first = first or result
-        if not run.fix_all(result.findings):
-            break
-    else:
-        result = lint(job, contents=run.contents)
-    if choose is None and first is not None and run.changed():
-        stated = dict(contents or {})
+    stated = dict(contents or {})
+    run = _Run(unsafe, choose, dict(stated), untouchable)
+    first, result = _passes(job, run)
+    new = _brought(job, run, (first, result), stated) if choose is None else {}
+    if new:
+        refused = _culprits(job, run, first, new, stated)
+        run = _Run(unsafe, choose, dict(stated), untouchable, refused)
+        first, result = _passes(job, run)
         for file, what in _brought(job, run, (first, result), stated).items():
             run.take_back(file, f"its fix is not made: with the fixes of this file comes {what}")
         if run.is_taken_back:
@@ -103,10 +100,43 @@ def fix(
     )
 
 
+def _passes(job: Job, run: _Run) -> tuple[LintResult, LintResult]:
+    """Fix until nothing more changes; return what was found before and what is found then."""
+    first = result = lint(job, contents=run.contents)
+    for _ in range(_PASSES):
+        if not run.fix_all(result.findings):
+            break
+        result = lint(job, contents=run.contents)
+    return first, result
+
+
+def _culprits(
+    job: Job, run: _Run, first: LintResult, new: Mapping[str, str], contents: dict[str, bytes]
+) -> dict[tuple[str, str], str]:
+    """Return which rules' fixes bring something to a file, each tried alone, and what; else all that were made in it."""
+    refused = {}
+    for file, what in new.items():
+        rules = sorted({finding.rule for finding in run.fixed if finding.file == file})
+        found = {}
+        for rule in rules if len(rules) > 1 else ():
+            alone = run.fresh(dict(contents))
+            mine = [each for each in first.findings if (each.file, each.rule) == (file, rule)]
+            alone.fix_all(tuple(mine))
+            after = lint(job, contents=alone.contents)
+            brings = _brought(job, alone, (first, after), contents)
+            if file in brings:
+                found[rule] = brings[file]
+        for rule in found or rules:
+            refused[file, rule] = f"its fix is not made: with it comes {found.get(rule, what)}"
+    return refused
+
+
 def _brought(
     job: Job, run: _Run, seen: tuple[LintResult, LintResult], contents: dict[str, bytes]
 ) -> dict[str, str]:
     """Return what fixing brings to the files that it changed, asking all rules, those that are not mended too."""
+    if not run.changed():
+        return {}
     before, after = seen
     if "only" in job.plain_policy or "skip" in job.plain_policy:
         plain = dict(job.plain_policy)
@@ -124,8 +154,10 @@ class _Run:
         choose: Choose | None,
         contents: dict[str, bytes],
         untouchable: Untouchable,
+        refused: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         self.contents = contents
+        self._refused = refused or {}
         self.fixed: list[LintFinding] = []
         self._unsafe = unsafe
         self._choose = choose
@@ -143,6 +175,10 @@ class _Run:
                 by_file.setdefault(finding.file, []).append((finding, finding.fix))
         changed = [self._fix_file(file, mine) for file, mine in by_file.items()]
         return any(changed)
+
+    def fresh(self, contents: dict[str, bytes]) -> _Run:
+        """Return a run that has done nothing yet."""
+        return _Run(self._unsafe, self._choose, contents, self._untouchable)
 
     def take_back(self, file: str, reason: str) -> None:
         """Leave a file as it was, and say why of all that was fixed in it."""
@@ -210,6 +246,9 @@ class _Run:
         if self._is_stopped or (not edits[0] and not self._unsafe):
             return False
         if _identity(finding) in self._reasons:
+            return False
+        if (finding.file, finding.rule) in self._refused:
+            self._refuse([finding], self._refused[finding.file, finding.rule])
             return False
         try:
             if self._choose is None:
