@@ -216,3 +216,21 @@ def test_what_is_no_trust_root_is_said_in_short(
     assert capsys.readouterr().err.startswith(
         "tidewaiter: release.pub: the trust root cannot be used: it is no JSON"
     )
+
+
+@pytest.mark.parametrize("held", ["", " \n"])
+def test_an_empty_trust_root_does_not_stand_for_the_public_one(
+    tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str], held: str
+) -> None:
+    """As `cosign trusted-root create > FILE` leaves it where it fails."""
+    (tmp_path / "root.json").write_text(held)
+    options = ["--trusted-root", "root.json", "--identity", "a", "--issuer", "b"]
+    assert main(["verify", images["signed"], *options]) == 2
+    assert capsys.readouterr().err == "tidewaiter: root.json: is empty\n"
+    (tmp_path / "tidewaiter.yaml").write_text(
+        "apiVersion: tidewaiter.dev/v1\nkind: Policy\nmetadata: {name: shop}\nspec:\n  images:\n"
+        "    - match: ['**']\n      authorities: {keyless: {issuer: a, subject: b}, "
+        "trustedRoot: {file: root.json}}\n"
+    )
+    assert main(["verify", images["signed"]]) == 2
+    assert "root.json" in capsys.readouterr().err

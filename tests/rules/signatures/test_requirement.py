@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tidewaiter.rules.signatures.authority import (
     PUBLIC_GOOD,
     AtLeast,
@@ -87,6 +89,20 @@ def test_a_material_whose_secret_is_missing_signs_nothing() -> None:
     known = Materials({("keys", "tsa", "chain"): "TSA"})
     assert isinstance(authorities_of(row, known), KeyAuthority)
     assert known.missing == []
+
+
+@pytest.mark.parametrize("held", ["", " \n"])
+def test_an_empty_trust_root_is_not_that_of_the_public_instance(held: str) -> None:
+    reference = {"secretRef": {"namespace": "keys", "name": "root", "key": "json"}}
+    materials = Materials({("keys", "root", "json"): held})
+    for row in (
+        {"keyless": {"issuer": "a", "subject": "b"}, "trustedRoot": reference},
+        {"key": {"data": "PEM"}, "trustedRoot": reference},
+    ):
+        found = authorities_of(row, materials)
+        assert isinstance(found, StaticAuthority)
+        assert not found.passes
+    assert materials.missing[0] == "key json of Secret keys/root is empty"
 
 
 def test_the_fields_of_an_entry_are_those_of_the_requirement() -> None:

@@ -30,6 +30,8 @@ def check_trusted_root(text: str, file: str, *, for_identities: bool) -> Trusted
     """Return a trust root (JSON) that can be verified with. Raises InputError with the file."""
     from tidewaiter.rules.signatures.keyless import check_root
 
+    if not text.strip():  # without a text the public instance's root would be meant
+        raise InputError("is empty", file=file)
     root = TrustedRoot(text)
     try:
         check_root(root, for_identities=for_identities)

@@ -40,13 +40,17 @@ class Materials:
     missing: list[str] = field(default_factory=list)
 
     def text(self, row: Mapping[str, Any]) -> str | None:
-        """Return a material's text, or None where its Secret could not be read."""
+        """Return a material's text, or None where its Secret could not be read or holds none."""
         if "secretRef" not in row:
             return str(row["data"])
         name = secret_name(row)
         found = self.texts.get(name)
+        place = f"key {name[2]} of Secret {name[0]}/{name[1]}"
         if found is None:
-            self.missing.append(f"key {name[2]} of Secret {name[0]}/{name[1]} could not be read")
+            self.missing.append(f"{place} could not be read")
+        elif not found.strip():  # an empty trust root must not stand for the public instance's
+            self.missing.append(f"{place} is empty")
+            return None
         return found
 
 
