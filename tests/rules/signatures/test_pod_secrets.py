@@ -18,6 +18,7 @@ from tidewaiter.rules.image_answers import ImageAnswer
 from tidewaiter.rules.manifest.puller import Puller, puller_of
 from tidewaiter.rules.manifest.resource import Resource
 from tidewaiter.rules.policy.images import ImageFacts
+from tidewaiter.rules.signatures import pod_secrets
 from tidewaiter.rules.signatures.cache import VerdictCache
 from tidewaiter.rules.signatures.find_out import ImageVerifier
 from tidewaiter.rules.signatures.pod_secrets import StoredSecret
@@ -128,6 +129,31 @@ def test_that_a_digest_is_signed_holds_whoever_asked(
     own, other = Puller("shop", ("login",), "default"), Puller("game", (), "default")
     answers = found(cluster, (pinned, other), (pinned, own), (pinned, other))
     assert statuses(answers) == ["unknown", "verified", "verified"]
+
+
+def test_a_cluster_that_is_slow_costs_a_verified_digest_nothing_and_others_a_while(
+    cluster: Cluster, private: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_secrets, "PATIENCE", 0.2)
+    cluster.add("shop", "login", private.host, "shop", "right")
+    digest = next(name for _, name in private.manifests if name.startswith("sha256:"))
+    pinned, tagged = (f"{private.host}/shop/api{name}" for name in (f"@{digest}", ":v1"))
+    cache = VerdictCache()
+    own = Puller("shop", ("login",), "default")
+    assert statuses(found(cluster, (pinned, own), cache=cache)) == ["verified"]
+
+    class Slow(Cluster):
+        async def secret(self, namespace: str, name: str) -> StoredSecret:
+            self.read.append(name)
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    slow = Slow()
+    assert statuses(found(slow, (pinned, own), cache=cache)) == ["verified"]
+    assert slow.read == []
+    (answer,) = found(slow, (tagged, own), cache=cache)
+    assert statuses([answer]) == ["unknown"]
+    assert "has not told pull secrets within 0.2 s" in answer.signature[0].message
 
 
 def test_a_refusal_is_kept_for_those_logins_alone(

@@ -198,6 +198,11 @@ class ImageVerifier:
             await self._read_secrets()
             if reference.digest is None and self._is_static(image):
                 return await self._verified(image, reference, "", self._secrets, self._client)
+            if puller is not None and reference.digest is not None:
+                # What holds for all needs no Secrets, which may be slow to read.
+                found = await self._known(self._verdict_key(image, reference, reference.digest))
+                if found is not None and _is_verified(found):
+                    return found
             asking = await self._asking(image, reference, puller)
             digest, problem = reference.digest, None
             if digest is None:
@@ -216,13 +221,12 @@ class ImageVerifier:
         self, image: str, reference: ImageReference, digest: str, asking: _Asking
     ) -> ImageAnswer:
         """Answer for a digest: by what is kept, by who asks already, or anew."""
-        name, asked = image_name(reference), f"{self._policy_hash} {self._facts.places(image)}"
-        shared = verdict_key(name, digest, asked)
-        key = verdict_key(name, digest, asked, asking.scope) if asking.scope else shared
+        shared = self._verdict_key(image, reference, digest)
+        key = self._verdict_key(image, reference, digest, asking.scope)
         # Those that the key was made of: others may be read before the verdict is.
         secrets = dict(self._secrets)
         for each in dict.fromkeys((shared, key)):
-            found = self._cache.held(each) or await self._kept(each)
+            found = await self._known(each)
             if found is not None and (each == key or _is_verified(found)):
                 return found
         task = self._running.get(key)
@@ -240,6 +244,16 @@ class ImageVerifier:
             if not task.cancelled():
                 raise
             return self._unknown(image, digest, "the verification was given up")
+
+    def _verdict_key(
+        self, image: str, reference: ImageReference, digest: str, scope: str = ""
+    ) -> str:
+        """Return the key of a verdict that holds for all, or for the logins of a scope alone."""
+        asked = f"{self._policy_hash} {self._facts.places(image)}"
+        return verdict_key(image_name(reference), digest, asked, scope)
+
+    async def _known(self, key: str) -> ImageAnswer | None:
+        return self._cache.held(key) or await self._kept(key)
 
     async def _asking(
         self, image: str, reference: ImageReference, puller: Puller | None

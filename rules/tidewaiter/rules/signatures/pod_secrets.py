@@ -26,6 +26,8 @@ KEPT = 60.0
 """Seconds for which Secrets that could be read are not read again."""
 KEPT_WITHOUT = 5.0
 """The same where one could not: it may be about to be made."""
+PATIENCE = 3.0
+"""Seconds that the cluster has to tell the Secrets of one pod."""
 MOST_PULLERS = 1024
 """Sets of Secrets that are kept; each has its tokens."""
 MOST_SECRETS = 16
@@ -76,6 +78,15 @@ class PodLogins:
         return any(config.entries(repository.registry, repository.path) for config in self._configs)
 
 
+@dataclass(slots=True)
+class _Read:
+    """What has been read so far."""
+
+    configs: list[DockerConfig] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
 class PodSecrets:
     """Reads for many pods, each set of Secrets once at a time; for one event loop."""
 
@@ -111,7 +122,16 @@ class PodSecrets:
                 await logins.client.aclose()
 
     async def _read(self, puller: Puller, before: PodLogins | None) -> PodLogins:
-        configs, versions, problems = [], [], []
+        found = _Read()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._read_into(found, puller)
+        except TimeoutError:
+            found.problems.append(f"the cluster has not told pull secrets within {PATIENCE:g} s")
+        return self._keep(puller, found, before)
+
+    async def _read_into(self, read: _Read, puller: Puller) -> None:
+        configs, versions, problems = read.configs, read.versions, read.problems
         names: tuple[str, ...] = puller.secrets
         if not names:
             try:
@@ -132,6 +152,9 @@ class PodSecrets:
                 problems.append(
                     f"pull secret {puller.namespace}/{name} cannot be used: {error.message}"
                 )
+
+    def _keep(self, puller: Puller, read: _Read, before: PodLogins | None) -> PodLogins:
+        configs, versions, problems = read.configs, read.versions, read.problems
         version = hashlib.sha256("\n".join([puller.namespace, *versions]).encode()).hexdigest()
         seconds = KEPT_WITHOUT if problems else KEPT
         until = asyncio.get_running_loop().time() + seconds
