@@ -228,6 +228,21 @@ def quantity(text: str) -> int:
     return amount
 
 
+def test_in_a_namespace_of_others_nothing_is_for_them() -> None:
+    settings = ("namespaceQuota=false", "network.defaultDeny=false", "scan.enabled=true")
+    objects = of_chart("default-values.yaml", settings=settings, namespace="platform")
+    assert not {"ResourceQuota", "LimitRange"} & {kind for kind, _ in objects}
+    selected = [
+        each["spec"]["podSelector"]["matchLabels"]
+        for (kind, _), each in objects.items()
+        if kind == "NetworkPolicy"
+    ]
+    assert [each["app.kubernetes.io/name"] for each in selected] == [
+        "tidewaiter",
+        "tidewaiter-scan",
+    ]
+
+
 def test_without_a_metrics_adapter_the_processor_decides_alone() -> None:
     chart = of_chart("default-values.yaml", settings=("autoscaling.reviewsPerSecond=0",))
     metrics = chart["HorizontalPodAutoscaler", "tidewaiter"]["spec"]["metrics"]
