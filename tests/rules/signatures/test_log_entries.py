@@ -439,6 +439,28 @@ def test_a_log_that_was_retired_vouches_for_no_later_signature_of_a_key(
     assert "no log of the trust root was in force" in verdict.reasons[0]
 
 
+def test_a_trust_root_as_cosign_writes_it(attested: Attested) -> None:
+    """`cosign trusted-root create` leaves out texts and lists that are empty."""
+    attested.push("bundle", attested.body("dsse/0.0.1"))
+    root = json.loads(attested.world.trusted_root)
+    for member in ("certificateAuthorities", "timestampAuthorities"):
+        for authority in root[member]:
+            del authority["subject"]["organization"]
+    assert attested.verdict("keyless", json.dumps(root)).status == "verified"
+    del root["certificateAuthorities"], root["ctlogs"], root["timestampAuthorities"]
+    assert attested.verdict("key", json.dumps(root)).status == "verified"
+    broken: dict[str, Any]
+    for broken in (
+        {"certificateAuthorities": [1]},
+        {"ctlogs": 1},
+        {"tlogs": [{}]},
+        {"tlogs": None},
+    ):
+        verdict = attested.verdict("key", json.dumps({**root, **broken}))
+        assert verdict.status == "unknown"
+        assert "the trust root cannot be used" in verdict.reasons[0]
+
+
 def test_a_period_without_a_beginning_is_no_period(attested: Attested) -> None:
     attested.push("bundle", attested.body("dsse/0.0.1"))
     root = json.loads(attested.world.trusted_root)

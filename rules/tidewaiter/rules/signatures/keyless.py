@@ -299,13 +299,13 @@ def _root(stated: TrustedRoot) -> Root:
 
 def _read_root(stated: TrustedRoot) -> Root:
     try:
-        read_object(stated.text.encode())
+        document = _completed_root(read_object(stated.text.encode()))
     except MalformedJson as error:
         raise InputError(f"the trust root cannot be used: it {error}") from None
     descriptor, path = tempfile.mkstemp(suffix=".json")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(stated.text)
+            json.dump(document, file)
         root = Root.from_file(path)
         # Verifying with it must not be what finds out that it is incomplete.
         root.rekor_keyring(KeyringPurpose.VERIFY)
@@ -316,6 +316,23 @@ def _read_root(stated: TrustedRoot) -> Root:
     finally:
         Path(path).unlink(missing_ok=True)
     return root
+
+
+def _completed_root(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a trust root with what its writer leaves out: empty lists and texts, as in `_completed`."""
+    found = {"certificateAuthorities": [], "ctlogs": [], **document}
+    for member in ("certificateAuthorities", "timestampAuthorities"):
+        listed = found.get(member)
+        if isinstance(listed, list):
+            found[member] = [_with_subject(each) for each in listed]
+    return found
+
+
+def _with_subject(authority: Any) -> Any:
+    subject = authority.get("subject", {}) if isinstance(authority, dict) else None
+    if not isinstance(subject, dict):
+        return authority
+    return {**authority, "subject": {"organization": "", "commonName": "", **subject}}
 
 
 def _fetch_root(stated: TrustedRoot) -> Root:
