@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import http.client
 import json
 import re
 import resource
 import secrets
 import signal
+import subprocess
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +22,14 @@ import pytest
 from tests.e2e.client import Refused
 from tests.e2e.faults.gate import HOST_PID, asking_for, gate, registered
 from tests.e2e.faults.proxy import Proxy
-from tests.webhook.running import config_map, running, until
+from tests.webhook.running import config_map, review_of, running, until
 from tidewaiter.rules.audit_chain import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.api_server import Cluster
+    from tests.webhook.running import Webhook
 
 ROOT = Path(__file__).parents[3]
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -50,6 +55,60 @@ def test_the_only_replica_is_killed(
         stack.enter_context(running(tmp_path, *usual, *again, authority=authority))
         seconds = asked.until_whole(began, within=30)
     assert not verify([str(tmp_path / "audit.log")]).breaks
+    note(f"`{_without_ports(sees)}`", asked, seconds, within=30)
+
+
+def test_the_only_replica_runs_out_of_memory(
+    cluster: Cluster, shop: str, tmp_path: Path, note: Callable[..., None]
+) -> None:
+    """The only replica gets no more memory while large reviews come, and is started again.
+
+    The limit is one on its address space: what asks for more is refused it at any place in the program, which is worse
+    than to be killed.
+    """
+    authority = cluster.server.authority
+    large = copy.deepcopy(HOST_PID)
+    large["metadata"] = {"name": "large", "namespace": shop}
+    large["spec"]["containers"][0]["env"] = [
+        {"name": f"NAME_{number}", "value": "x" * 900} for number in range(2000)
+    ]
+    allowed: list[dict[str, Any]] = []
+
+    def send(webhook: Webhook, until: float) -> None:
+        while time.monotonic() < until and webhook.process.poll() is None:
+            with suppress(OSError, http.client.HTTPException):
+                answer = webhook.post("/validate", review_of(large))
+                if answer.status == 200 and answer.json["response"]["allowed"]:
+                    allowed.append(answer.json)
+
+    with ExitStack() as stack:
+        first = stack.enter_context(running(tmp_path, authority=authority))
+        stack.enter_context(registered(cluster, shop, first.port))
+        asked = stack.enter_context(asking_for(cluster, shop))
+        asked.until_whole(time.monotonic(), within=10)
+        send(first, time.monotonic() + 1)
+        pages = int(Path(f"/proc/{first.process.pid}/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 20 * 2**20
+        resource.prlimit(first.process.pid, resource.RLIMIT_AS, (limit, limit))
+        began = time.monotonic()
+        senders = [
+            threading.Thread(target=send, args=(first, began + 8), daemon=True) for _ in range(16)
+        ]
+        for sender in senders:
+            sender.start()
+        with suppress(subprocess.TimeoutExpired):
+            first.process.wait(8)
+        # Where it has come through that, a liveness probe that fails ends it.
+        first.process.kill()
+        first.process.wait()
+        for sender in senders:
+            sender.join(30)
+        sees = asked.until_failing(began)
+        again = ("--bind", f"127.0.0.1:{first.port}")
+        back = time.monotonic()
+        stack.enter_context(running(tmp_path, *again, authority=authority))
+        seconds = asked.until_whole(back, within=30)
+    assert allowed == []
     note(f"`{_without_ports(sees)}`", asked, seconds, within=30)
 
 
