@@ -214,6 +214,14 @@ def test_a_dependency_that_would_be_downloaded_is_an_error(tmp_path: Path) -> No
     assert "helm dependency build" in error.message
 
 
+def test_a_dependency_without_a_repository_has_to_be_in_the_chart(tmp_path: Path) -> None:
+    chart = small(tmp_path, "a: 1\n")
+    with (chart / "Chart.yaml").open("a") as file:
+        file.write("dependencies: [{name: x, version: 1.0.0}]\n")
+    (error,) = only(render_chart(str(chart), OPTIONS, ENGINE)).errors
+    assert "its dependency x is not in charts/" in error.message
+
+
 def test_a_library_chart_is_not_rendered(tmp_path: Path) -> None:
     chart = small(tmp_path, "a: 1\n")
     with (chart / "Chart.yaml").open("a") as file:

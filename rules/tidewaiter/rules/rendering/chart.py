@@ -124,9 +124,8 @@ def _add_local_dependencies(sources: ChartSources, description: Mapping[str, Any
         if name in present:
             continue
         folder = os.path.normpath(os.path.join(sources.root, repository.removeprefix("file://")))
-        is_local = repository.startswith("file://") or not repository
         if (
-            is_local
+            repository.startswith("file://")
             and os.path.isfile(os.path.join(folder, CHART_FILE))
             and _is_in_repository(folder, sources.root)
         ):
