@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidewaiter.cli.first_contact.origin import Origin
@@ -278,6 +278,7 @@ def test_a_file_that_cannot_be_added_to_is_left_alone_and_the_entry_shown(
 
 
 @given(st.text(max_size=60))
+@example("~")
 @settings(max_examples=100, deadline=None)
 def test_no_configuration_is_spoilt(content: str) -> None:
     before = content.encode()

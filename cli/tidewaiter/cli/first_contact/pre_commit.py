@@ -122,7 +122,7 @@ def _read(content: bytes) -> dict[str, Any]:
 
 def _repos(decoded: str) -> Any:
     node = yaml.compose(decoded)
-    for key, value in node.value if node is not None else ():
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if key.value == "repos" and isinstance(value, yaml.SequenceNode):
             return value
     raise CannotAdd("it has no list of repositories")
