@@ -133,11 +133,38 @@ def test_a_file_survives_a_restart_and_is_private(tmp_path: Path) -> None:
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("damage", [slice(0, None), slice(100, None)])
+def test_a_damaged_file_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: slice
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    async def run() -> None:
+        # By its place where it is the usual one, and else by its header.
+        path = tmp_path / ("v.sqlite" if damage.start else "tidewaiter/verdicts.sqlite")
+        place = f"sqlite:{path}" if damage.start else "sqlite"
+        held = open_cache(place)
+        await held.put("a", GOOD, 60)
+        await held.aclose()
+        content = bytearray(path.read_bytes())
+        content[damage] = b"\xff" * len(content[damage])
+        path.write_bytes(content)
+        held = open_cache(place)
+        assert await held.get("a") is None
+        await held.put("a", GOOD, 60)
+        await held.aclose()
+        held = open_cache(place)
+        assert await held.get("a") == GOOD
+        await held.aclose()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000]
+    "content", [b"apiVersion: v1\n" * 100, b"SQLite format 3\0" + b"\xff" * 5000]
 )
-def test_a_damaged_file_is_begun_anew(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "v.sqlite"
+def test_a_file_of_others_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "values.yaml"
     path.write_bytes(content)
     path.chmod(0o600)
 
@@ -145,12 +172,11 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path, content: bytes) -> None:
         held = open_cache(f"sqlite:{path}")
         assert await held.get("a") is None
         await held.put("a", GOOD, 60)
-        await held.aclose()
-        held = open_cache(f"sqlite:{path}")
-        assert await held.get("a") == GOOD
+        assert await held.get("a") == GOOD, "memory still serves"
         await held.aclose()
 
     asyncio.run(run())
+    assert path.read_bytes() == content
 
 
 def test_a_row_that_was_changed_or_moved_is_not_believed(tmp_path: Path) -> None:

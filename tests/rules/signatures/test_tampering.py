@@ -105,12 +105,12 @@ def _changed_texts(text: str) -> Iterator[tuple[Path, Any]]:
         for place in (4, len(raw) // 3, len(raw) * 2 // 3, len(raw) - 1):
             yield (_named("byte", place, raw),), b64(_flipped(raw, place))
     else:
-        for place in {0, len(text) // 2, len(text) - 1}:
-            if text:
-                yield (_named("char", place, text),), _flipped(text.encode(), place).decode()
+        plain = text.encode()
+        for place in {0, len(plain) // 2, len(plain) - 1} if plain else ():
+            yield (_named("char", place, plain),), _flipped(plain, place).decode()
 
 
-def _named(what: str, place: int, held: bytes | str) -> str:
+def _named(what: str, place: int, held: bytes) -> str:
     return "end" if place == len(held) - 1 else f"{what} {place}"
 
 

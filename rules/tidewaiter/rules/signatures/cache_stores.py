@@ -29,6 +29,8 @@ _BUSY_SECONDS = 0.5
 _SERVER_SECONDS = 0.25
 """What a slow server may cost a review; beyond that the image is verified anew."""
 _PREFIX = "tidewaiter:verdict:"
+_OWN_FILE = 0x74696465
+"""By this application id a file of verdicts is known, however damaged it is. https://www.sqlite.org/fileformat2.html#application_id"""
 _LOG = logging.getLogger(__name__)
 
 
@@ -134,11 +136,11 @@ class SqliteStore:
                 self._paused_until = time.monotonic() + 1
                 return None
             except sqlite3.DatabaseError as error:
-                if attempt == 1:
+                if attempt == 1 and _is_own(self.path):
                     _LOG.warning("%s is damaged and begun anew: %s", self.path, error)
                     self._discard()
                     continue
-                _LOG.warning("%s cannot be used: %s", self.path, error)
+                _LOG.warning("%s cannot be used, and is left as it is: %s", self.path, error)
             except OSError as error:
                 _LOG.warning(
                     "verdicts are not kept in %s: %s", self.path, error.strerror or str(error)
@@ -167,6 +169,8 @@ class SqliteStore:
             self.path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level="DEFERRED"
         )
         try:
+            if connection.execute("PRAGMA schema_version").fetchone() == (0,):
+                connection.execute(f"PRAGMA application_id = {_OWN_FILE}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -190,6 +194,16 @@ class SqliteStore:
                 os.unlink(path)
             except OSError:
                 continue
+
+
+def _is_own(path: str) -> bool:
+    """Tell whether a file is one of verdicts, and not another that a mistaken path leads to."""
+    try:
+        with open(path, "rb") as file:
+            header = file.read(72)
+    except OSError:
+        return False
+    return header[68:72] == _OWN_FILE.to_bytes(4, "big") or os.path.dirname(path) == cache_folder()
 
 
 class ServerStore:
