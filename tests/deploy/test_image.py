@@ -120,7 +120,14 @@ def test_the_workflows_and_the_action_pass_their_linter() -> None:
     zizmor = Path(sys.executable).with_name("zizmor")
     if not zizmor.exists():
         pytest.skip("zizmor has no build for this machine")
-    command = [str(zizmor), "--offline", "--no-progress", ".github/workflows", "action.yml"]
+    command = [
+        str(zizmor),
+        "--offline",
+        "--no-progress",
+        "--color=never",
+        ".github/workflows",
+        "action.yml",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("No findings to report")
