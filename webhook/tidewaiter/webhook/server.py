@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import time
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +17,12 @@ from tidewaiter.webhook.connections import (
     Connection,
     Connections,
 )
+from tidewaiter.webhook.keep_running import keep_running
 from tidewaiter.webhook.log import logger
 from tidewaiter.webhook.memory import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
     from tidewaiter.webhook.app import Application
     from tidewaiter.webhook.certificates import Certificates
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     from tidewaiter.webhook.serving import Serving
 
 _BACKLOG = 2048
-_STEADY = 300.0
-"""After so many seconds a part that fails again has nothing to do with its failures before."""
-_LONGEST_PAUSE = 60.0
 _ACCEPTED = 0.5
 """Seconds in which connections that the kernel accepted before the end reach the server."""
 
@@ -104,7 +99,7 @@ class Server:
             parts.append(("the following of policies", self._serving.policy_objects.run))
         if self._renewal is not None:
             parts.append(("the renewal of certificates", self._renewal.run))
-        tasks = [asyncio.create_task(_surely(what, run)) for what, run in parts]
+        tasks = [asyncio.create_task(keep_running(what, run)) for what, run in parts]
         try:
             await self._ending.wait()
             await self._drain(servers)
@@ -151,35 +146,6 @@ class Server:
             await self._serving.policy.reload()
             if self._certificates is not None:
                 self._certificates.reload()
-
-
-async def _surely(what: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a part of the server that has no end; where it fails, say so and begin it again rather than do without."""
-    failures = 0
-    while True:
-        began = time.monotonic()
-        try:
-            await run()
-            return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts go on
-            failures = 1 if time.monotonic() - began > _STEADY else failures + 1
-            logger.error(
-                "%s stopped and begins again, which is a defect: %s",
-                what,
-                "; ".join(_causes(error)),
-            )
-        await asyncio.sleep(min(2.0 ** (failures - 1), _LONGEST_PAUSE))
-
-
-def _causes(error: BaseException) -> Iterator[str]:
-    """Yield what went wrong, and where in the program, without values that an error may quote."""
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _causes(each)
-        return
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    yield f"{type(error).__name__}{place}"
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
