@@ -38,7 +38,7 @@ demo: $(SETUP) ## lint the example namespace, which has deliberate mistakes
 	  fi
 
 # The end-to-end tests share one API server, so one process runs them; each worker would start its own.
-test: $(SETUP) ## run every test; the first run takes 5 to 10 minutes more, to build an API server with Go
+test: $(SETUP) ## run every test; the first run takes 10 to 20 minutes more, to build API servers and helm with Go
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e"
 	$(BIN)/python -m pytest tests/e2e
 

@@ -84,7 +84,10 @@ class Decision:
 
     def tally(self) -> Mapping[tuple[str, str, str], int]:
         """Return how many answers there are by rule, status and effect."""
-        return Counter(self.further) + _tally(self.answers)
+        found = _tally(self.answers)
+        if self.further:
+            found.update(self.further)
+        return found
 
 
 def shortened(decision: Decision) -> Decision:

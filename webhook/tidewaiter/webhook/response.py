@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tidewaiter.rules.catalogue import entries
@@ -80,7 +81,7 @@ def causes(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [
         {
             "reason": finding.rule,
-            "message": _cut(cleaned(masked(finding.message)), _LONGEST_ENTRY),
+            "message": _cut(_said(finding.message), _LONGEST_ENTRY),
             "field": field_of(finding.pointer),
         }
         for finding in findings[:_MOST_CAUSES]
@@ -124,6 +125,12 @@ def cleaned(text: str) -> str:
     return " ".join(
         "".join(each if each.isprintable() or each == " " else " " for each in text).split()
     )
+
+
+@lru_cache(maxsize=256)
+def _said(message: str) -> str:
+    """Return a finding's message as clients hear it: the same few are said again and again."""
+    return cleaned(masked(message))
 
 
 def field_of(pointer: str) -> str:
@@ -180,7 +187,7 @@ def _entry(group: Sequence[Finding], *, remedy: bool) -> str:
     first = group[0]
     places = [_place(each) for each in group[:_MOST_PLACES]]
     more = f" and {len(group) - _MOST_PLACES} more" if len(group) > _MOST_PLACES else ""
-    entry = f"- {first.rule}: {cleaned(masked(first.message))} (at {', '.join(places)}{more})"
+    entry = f"- {first.rule}: {_said(first.message)} (at {', '.join(places)}{more})"
     if remedy and (line := _remedy(first)):
         entry += f". {line}"
     return _cut(entry, _LONGEST_ENTRY)
@@ -191,7 +198,7 @@ def _warning(group: Sequence[Finding]) -> str:
     more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
     start = f"{first.rule}{more}: "
     place = f" at {first.pointer}" if first.pointer else ""
-    text = cleaned(masked(first.message))
+    text = _said(first.message)
     return start + _cut(text, max(LONGEST_WARNING - len(start) - len(place), 40)) + place
 
 
