@@ -39,6 +39,13 @@ def write(folder: Path, **files: str) -> None:
         (folder / name).write_text(text)
 
 
+def base_and_overlay(folder: Path) -> None:
+    for name in ("base", "prod"):
+        (folder / name).mkdir()
+    write(folder / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
+    write(folder / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+
+
 def lint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
     capsys.readouterr()
     code = main(["lint", "--format", "json", "--only", "no-latest-tag", *words])
@@ -100,10 +107,7 @@ def test_scenarios_share_their_findings(inside: Path, capsys: pytest.CaptureFixt
 def test_an_overlay_is_built_and_its_parts_are_not_linted_by_themselves(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for folder in ("base", "prod"):
-        (inside / folder).mkdir()
-    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
-    write(inside / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+    base_and_overlay(inside)
     code, report, _ = lint(capsys)
     assert code == 1
     # The overlay sets the tag of nginx, and nobody that of the logger.
@@ -353,10 +357,7 @@ def test_a_changed_value_or_patch_changes_what_is_made_of_it(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chart = small(inside, TEMPLATE, "image: nginx:latest\n")
-    for folder in ("base", "prod"):
-        (inside / folder).mkdir()
-    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
-    write(inside / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+    base_and_overlay(inside)
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "all")):
         subprocess.run([*git, *words], check=True)
@@ -447,10 +448,7 @@ def test_a_chart_that_nothing_can_render_is_an_error_with_its_remedy(
 def test_a_kustomization_that_nothing_can_build_is_an_error_and_its_resources_are_checked(
     inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for folder in ("base", "prod"):
-        (inside / folder).mkdir()
-    write(inside / "base", **{"kustomization.yaml": BASE, "deployment.yaml": DEPLOYMENT})
-    write(inside / "prod", **{"kustomization.yaml": OVERLAY, "patch.yaml": PATCH})
+    base_and_overlay(inside)
     code, report, _ = lint(capsys)
     assert code == 2
     assert {file for file, _ in places(report)} == {"base/deployment.yaml"}

@@ -104,6 +104,29 @@ def stated_policy(
     return plain
 
 
+def chosen_policy(
+    arguments: argparse.Namespace,
+    *,
+    only: list[str] | None = None,
+    skip: list[str] | None = None,
+    fail_on: str | None = None,
+    use_cache: bool = True,
+) -> PlainPolicy:
+    """Read the policy that the options of a command choose; see `stated_policy`."""
+    return stated_policy(
+        arguments.policy,
+        profiles=arguments.profile,
+        kubernetes_version=arguments.kubernetes_version,
+        only=only,
+        skip=skip,
+        fail_on=fail_on,
+        use_cache=use_cache,
+        base=arguments.base,
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+    )
+
+
 def tell_of_refused(plain: PlainPolicy) -> bool:
     """Name on stderr what is not accepted of a policy; tell whether there is any."""
     from tidewaiter.cli.streams import complain
@@ -129,6 +152,11 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kubeconfig", metavar="FILE", help="for the word cluster; default: as kubectl")
     add("--context", metavar="NAME", help="for the word cluster: context of the kubeconfig")
+
+
+def cores() -> int:
+    """Return how many processes may run at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def today() -> str:

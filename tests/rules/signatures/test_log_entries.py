@@ -117,12 +117,17 @@ class Attested:
             }
             push_simple(self.registry, "app", self.digest, [(self.layer, note)], ".att", DSSE)
             return
+        self.push_entry(self.world.entry(body, self.moment))
+
+    def push_entry(self, entry: dict[str, Any], **material: Any) -> None:
+        """Push a bundle with a log entry and what else may speak for the signature."""
         raw = b64(self.certificate.public_bytes(Encoding.DER))
         bundle = {
             "mediaType": BUNDLE,
             "verificationMaterial": {
                 "certificate": {"rawBytes": raw},
-                "tlogEntries": [self.world.entry(body, self.moment)],
+                "tlogEntries": [entry],
+                **material,
             },
             "dsseEnvelope": self.envelope,
         }
@@ -186,18 +191,8 @@ def test_an_envelope_in_a_log_of_rekor_2(
     entry = world.entry(dsse_2_body(content, signature, verifier), None, promised=False)
     assert world.timestamps is not None
     stamped = b"another signature" if change == "time" else base64.b64decode(attested.signature)
-    raw = b64(attested.certificate.public_bytes(Encoding.DER))
     stamps = [{"signedTimestamp": b64(world.timestamps.stamp(stamped))}]
-    bundle = {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {
-            "certificate": {"rawBytes": raw},
-            "tlogEntries": [entry],
-            "timestampVerificationData": {"rfc3161Timestamps": stamps},
-        },
-        "dsseEnvelope": attested.envelope,
-    }
-    push_bundle(attested.registry, "app", attested.digest, bundle)
+    attested.push_entry(entry, timestampVerificationData={"rfc3161Timestamps": stamps})
     verdict = attested.verdict(authority)
     if change and (change != "time" or authority == "keyless"):
         assert verdict.status == "refused"
@@ -371,15 +366,7 @@ def test_the_promise_of_an_intoto_entry_is_verified(attested: Attested, world: W
     entry = world.entry(body, attested.moment)
     # Within the certificate's ten minutes, so that only the promise can refuse it.
     entry["integratedTime"] = str(int(entry["integratedTime"]) + 60)
-    bundle = {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {
-            "certificate": {"rawBytes": b64(attested.certificate.public_bytes(Encoding.DER))},
-            "tlogEntries": [entry],
-        },
-        "dsseEnvelope": attested.envelope,
-    }
-    push_bundle(attested.registry, "app", attested.digest, bundle)
+    attested.push_entry(entry)
     for authority in ("key", "keyless"):
         verdict = attested.verdict(authority)
         assert verdict.status == "refused"
@@ -497,15 +484,7 @@ def test_an_authority_of_the_same_name_does_not_hide_the_real_one(
 def test_a_bundle_whose_entry_has_no_proof_of_inclusion(attested: Attested, world: World) -> None:
     entry = world.entry(attested.body("intoto/0.0.2"), attested.moment)
     del entry["inclusionProof"]
-    bundle = {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {
-            "certificate": {"rawBytes": b64(attested.certificate.public_bytes(Encoding.DER))},
-            "tlogEntries": [entry],
-        },
-        "dsseEnvelope": attested.envelope,
-    }
-    push_bundle(attested.registry, "app", attested.digest, bundle)
+    attested.push_entry(entry)
     for authority in ("key", "keyless"):
         verdict = attested.verdict(authority)
         assert verdict.status == "refused"
@@ -548,15 +527,7 @@ def test_the_first_entry_of_a_log_as_cosign_writes_it(
     """Numbers that are zero and lists that are empty are left out."""
     entry = world.entry(attested.body("dsse/0.0.1"), attested.moment)
     del entry["logIndex"], entry["inclusionProof"]["logIndex"], entry["inclusionProof"]["hashes"]
-    bundle = {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {
-            "certificate": {"rawBytes": b64(attested.certificate.public_bytes(Encoding.DER))},
-            "tlogEntries": [entry],
-        },
-        "dsseEnvelope": attested.envelope,
-    }
-    push_bundle(attested.registry, "app", attested.digest, bundle)
+    attested.push_entry(entry)
     verdict = attested.verdict(authority)
     assert verdict.status == "verified", verdict.reasons
 

@@ -59,7 +59,7 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
     from tidewaiter.cli.output.shared import repository_path
     from tidewaiter.cli.output.statistics import counted
     from tidewaiter.cli.run.lint import Job, lint
-    from tidewaiter.cli.surroundings import stated_policy, today
+    from tidewaiter.cli.surroundings import chosen_policy, cores, today
     from tidewaiter.rules.loading.sources import discover
 
     paths = tuple(arguments.paths or ["."])
@@ -69,15 +69,8 @@ def _prune(arguments: argparse.Namespace, entries: list[Entry]) -> int:
         exclude=exclude,
         inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
-        plain_policy=stated_policy(
-            arguments.policy,
-            profiles=arguments.profile,
-            kubernetes_version=arguments.kubernetes_version,
-            base=arguments.base,
-            kubeconfig=arguments.kubeconfig,
-            context=arguments.context,
-        ),
-        jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        plain_policy=chosen_policy(arguments),
+        jobs=cores(),
         today=today(),
         use_cache=True,
         kubeconfig=arguments.kubeconfig,

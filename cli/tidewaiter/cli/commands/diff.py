@@ -7,8 +7,6 @@ is; 2 the job could not be done whole.
 
 from __future__ import annotations
 
-import os
-
 from tidewaiter.cli.streams import complain
 from tidewaiter.cli.surroundings import INVENTORY_HELP, add_cluster_options
 
@@ -93,7 +91,7 @@ def _exit_code(comparison: Comparison, fail_on: str) -> int:
 def _side(spec: str, plain: PlainPolicy, arguments: argparse.Namespace) -> Side:
     from tidewaiter.cli.run.comparison import read_side
     from tidewaiter.cli.run.lint import Job
-    from tidewaiter.cli.surroundings import today
+    from tidewaiter.cli.surroundings import cores, today
 
     job = Job(
         paths=(),
@@ -101,7 +99,7 @@ def _side(spec: str, plain: PlainPolicy, arguments: argparse.Namespace) -> Side:
         inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
         plain_policy=plain,
-        jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        jobs=cores(),
         today=today(),
         use_cache=True,
         kubeconfig=arguments.kubeconfig,

@@ -7,7 +7,6 @@ mistake in the call or the policy, or a file that cannot be read or written): th
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tidewaiter.cli.streams import complain, say
@@ -15,8 +14,9 @@ from tidewaiter.cli.surroundings import (
     INVENTORY_HELP,
     add_cluster_options,
     add_policy_options,
+    chosen_policy,
+    cores,
     shown,
-    stated_policy,
     today,
 )
 
@@ -131,17 +131,8 @@ def _job(arguments: argparse.Namespace, paths: tuple[str, ...]) -> Job:
         exclude=tuple(arguments.exclude or ()),
         inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
-        plain_policy=stated_policy(
-            arguments.policy,
-            profiles=arguments.profile,
-            kubernetes_version=arguments.kubernetes_version,
-            only=arguments.rule,
-            skip=arguments.skip,
-            base=arguments.base,
-            kubeconfig=arguments.kubeconfig,
-            context=arguments.context,
-        ),
-        jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        plain_policy=chosen_policy(arguments, only=arguments.rule, skip=arguments.skip),
+        jobs=cores(),
         today=today(),
         use_cache=False,
         # Files are edited as they stand, and templates never.

@@ -97,16 +97,15 @@ def _in_repository(arguments: argparse.Namespace, scope: str) -> int:
 
 def _job(scope: str, plain: PlainPolicy) -> Job:
     from tidewaiter.cli.run.lint import Job
-    from tidewaiter.cli.surroundings import today
+    from tidewaiter.cli.surroundings import cores, today
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     return Job(
         paths=(scope,),
         exclude=(),
         inventory=(),
         schemas=(),
         plain_policy=plain,
-        jobs=min(cores, 16),
+        jobs=min(cores(), 16),
         today=today(),
         use_cache=True,
     )

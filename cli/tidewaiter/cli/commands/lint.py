@@ -6,7 +6,6 @@ whole (a mistake in the call or the policy, or input that cannot be read): what 
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tidewaiter.cli.streams import complain
@@ -14,7 +13,8 @@ from tidewaiter.cli.surroundings import (
     INVENTORY_HELP,
     add_cluster_options,
     add_policy_options,
-    stated_policy,
+    chosen_policy,
+    cores,
     today,
     use_color,
     write,
@@ -87,17 +87,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     show = _wanted(arguments.show)
     reports = _reports(arguments)
-    plain = stated_policy(
-        arguments.policy,
-        profiles=arguments.profile,
-        kubernetes_version=arguments.kubernetes_version,
+    plain = chosen_policy(
+        arguments,
         only=arguments.only,
         skip=arguments.skip,
         fail_on=arguments.fail_on,
         use_cache=not arguments.no_cache,
-        base=arguments.base,
-        kubeconfig=arguments.kubeconfig,
-        context=arguments.context,
     )
     job = Job(
         paths=tuple(arguments.paths or ["."]),
@@ -105,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         inventory=tuple(arguments.inventory or ()),
         schemas=tuple(arguments.schema_location or ()),
         plain_policy=plain,
-        jobs=arguments.jobs or _cores(),
+        jobs=arguments.jobs or min(cores(), 16),
         today=today(),
         use_cache=not arguments.no_cache,
         kubeconfig=arguments.kubeconfig,
@@ -281,7 +276,3 @@ def _jobs(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
         raise argparse.ArgumentTypeError(f"takes a number from 1 to 256, not {text!r}")
     return int(text)
-
-
-def _cores() -> int:
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16)

@@ -8,8 +8,9 @@ import sys
 from tidewaiter.cli.surroundings import (
     add_cluster_options,
     add_policy_options,
-    stated_policy,
+    chosen_policy,
     tell_of_refused,
+    today,
 )
 
 TYPE_CHECKING = False
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "test":
         from tidewaiter.cli.commands import policy_test
 
-        return policy_test.run(arguments, _whole_policy(arguments), _today())
+        return policy_test.run(arguments, _whole_policy(arguments), today())
     return _check(arguments) if arguments.action == "check" else _show(arguments)
 
 
@@ -126,7 +127,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if policy.version < OLDEST:
         msg = "Kubernetes serves ValidatingAdmissionPolicy v1 from 1.30 on"
         raise PolicyError(msg, file=policy.file)
-    found = export(policy, today=_today())
+    found = export(policy, today=today())
     for note in found.notes:
         print(f"tidewaiter: {note}", file=sys.stderr)
     if not found.objects:
@@ -218,12 +219,12 @@ def _show(arguments: argparse.Namespace) -> int:
     from tidewaiter.rules.policy.compiled import Policy
     from tidewaiter.rules.policy.explain import effective_policy
 
-    plain = _policy(arguments)
+    plain = chosen_policy(arguments)
     policy = Policy(plain)
     resources: list[Resource | None] = list(_resources(arguments, policy)) or [None]
-    today, by_option = _today(), bool(arguments.profile)
+    now, by_option = today(), bool(arguments.profile)
     shown = [
-        (resource, effective_policy(policy, resource, today=today, profile_option=by_option))
+        (resource, effective_policy(policy, resource, today=now, profile_option=by_option))
         for resource in resources
     ]
     if arguments.format == "json":
@@ -249,27 +250,10 @@ def _print(lines: Iterable[str]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _today() -> str:
-    import time
-
-    return time.strftime("%Y-%m-%d", time.gmtime())
-
-
-def _policy(arguments: argparse.Namespace) -> PlainPolicy:
-    return stated_policy(
-        arguments.policy,
-        profiles=arguments.profile,
-        kubernetes_version=arguments.kubernetes_version,
-        base=arguments.base,
-        kubeconfig=arguments.kubeconfig,
-        context=arguments.context,
-    )
-
-
 def _whole_policy(arguments: argparse.Namespace) -> PlainPolicy:
     from tidewaiter.rules.errors import PolicyError
 
-    plain = _policy(arguments)
+    plain = chosen_policy(arguments)
     if refused := plain.get("refused"):
         raise PolicyError("\n".join(refused))
     return plain

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from tidewaiter.cli.streams import complain
-from tidewaiter.cli.surroundings import add_policy_options, stated_policy, today, use_color, write
+from tidewaiter.cli.surroundings import add_policy_options, chosen_policy, today, use_color, write
 from tidewaiter.rules.errors import InputError
 
 TYPE_CHECKING = False
@@ -73,17 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     show = _wanted(arguments.show)
     reports = _reports(arguments)
     shard = _shard(arguments)
-    plain = stated_policy(
-        arguments.policy,
-        profiles=arguments.profile,
-        kubernetes_version=arguments.kubernetes_version,
+    plain = chosen_policy(
+        arguments,
         only=arguments.only,
         skip=arguments.skip,
         fail_on=arguments.fail_on,
         use_cache=not arguments.no_cache,
-        base=arguments.base,
-        kubeconfig=arguments.kubeconfig,
-        context=arguments.context,
     )
     from tidewaiter.cli.run.scan import Job, scan_cluster
 
