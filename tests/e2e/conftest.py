@@ -54,8 +54,8 @@ def namespace(api_server: ApiServer) -> str:
     return make_namespace(api_server)
 
 
-def make_namespace(api_server: ApiServer) -> str:
-    """Make a new, empty namespace and return its name."""
-    name = f"test-{secrets.token_hex(4)}"
+def make_namespace(api_server: ApiServer, kind: str = "test") -> str:
+    """Make a new, empty namespace and return its name, which begins with what kind it is of."""
+    name = f"{kind}-{secrets.token_hex(4)}"
     api_server.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name

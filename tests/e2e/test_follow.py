@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.api_server import ApiServer, Cluster, running_cluster
 from tests.e2e.binaries import binaries
 from tests.e2e.client import Refused
-from tests.e2e.conftest import built
+from tests.e2e.conftest import built, make_namespace
 from tidewaiter.rules.cluster.access import Access, find_access
 from tidewaiter.rules.cluster.client import Client
 from tidewaiter.rules.cluster.credentials import bearer
@@ -46,11 +46,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def shop(cluster: Cluster) -> str:
     """The name of a new namespace."""
-    name = f"shop-{secrets.token_hex(4)}"
-    cluster.server.admin.create(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    )
-    return name
+    return make_namespace(cluster.server, "shop")
 
 
 def config_map(namespace: str, name: str, **data: str) -> Object:

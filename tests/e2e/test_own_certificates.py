@@ -16,6 +16,7 @@ from cryptography import x509
 from tests.e2e.admission import configuration, configured
 from tests.e2e.api_server import free_port
 from tests.e2e.client import Refused
+from tests.e2e.conftest import make_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def home(api_server: ApiServer) -> str:
     """The namespace of the webhook itself, which it must not be asked about: it could never start."""
-    name = f"home-{secrets.token_hex(4)}"
-    api_server.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    return make_namespace(api_server, "home")
 
 
 LIFETIME = 30

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import secrets
 import ssl
 import time
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 from tests.e2e.api_server import ApiServer, running_api_server
 from tests.e2e.binaries import binaries
 from tests.e2e.client import Refused
-from tests.e2e.conftest import built
+from tests.e2e.conftest import built, make_namespace
 from tests.webhook.running import PRIVILEGED, Webhook, config_map, running, until
 from tidewaiter.cli.main import main
 from tidewaiter.rules.policy.definition import definitions
@@ -53,13 +52,7 @@ def defined(server: ApiServer) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def shop(server: ApiServer) -> str:
-    return new_namespace(server)
-
-
-def new_namespace(server: ApiServer) -> str:
-    name = f"shop-{secrets.token_hex(3)}"
-    server.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    return make_namespace(server, "shop")
 
 
 def install(server: ApiServer) -> None:
@@ -299,7 +292,7 @@ def test_a_mistake_that_gets_in_leaves_what_held_and_is_told_in_the_status(
 def test_a_policy_narrows_its_own_namespace_only(
     defined: ApiServer, shop: str, tmp_path: Path
 ) -> None:
-    other = new_namespace(defined)
+    other = make_namespace(defined, "shop")
     narrow = policy({"profile": "pss-restricted"}, "narrow", shop)
     with following(defined, tmp_path) as webhook:
         defined.admin.create(narrow)
@@ -463,7 +456,7 @@ def test_policy_diff_compares_a_file_with_the_cluster(
 def test_lint_and_scan_judge_by_what_is_in_force_in_the_cluster(
     defined: ApiServer, shop: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    other = new_namespace(defined)
+    other = make_namespace(defined, "shop")
     defined.admin.create(policy({"rules": {"run-as-non-root": {"severity": "info"}}}, "a-general"))
     defined.admin.create(policy({"profile": ["pss-baseline", "pss-restricted"]}, "ours", shop))
     base = tmp_path / "base.yaml"

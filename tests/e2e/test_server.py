@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.api_server import Cluster, running_cluster
 from tests.e2e.binaries import binaries
-from tests.e2e.conftest import built
+from tests.e2e.conftest import built, make_namespace
 from tests.webhook.running import PRIVILEGED, running, until
 
 if TYPE_CHECKING:
@@ -30,11 +30,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def shop(cluster: Cluster) -> str:
     """The name of a new namespace with a Secret in it."""
-    name = f"shop-{secrets.token_hex(4)}"
-    admin = cluster.server.admin
-    admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    name = make_namespace(cluster.server, "shop")
     metadata = {"name": "present", "namespace": name}
-    admin.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    cluster.server.admin.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
     return name
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.api_server import Cluster, running_cluster
 from tests.e2e.binaries import binaries
-from tests.e2e.conftest import built
+from tests.e2e.conftest import built, make_namespace
 from tests.e2e.faults.game_day import Outcome, write
 
 if TYPE_CHECKING:
@@ -32,11 +31,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def shop(cluster: Cluster) -> str:
     """The name of a new namespace, which the gate is registered for."""
-    name = f"shop-{secrets.token_hex(4)}"
-    cluster.server.admin.create(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    )
-    return name
+    return make_namespace(cluster.server, "shop")
 
 
 @pytest.fixture
