@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {
     "a page of a proxy": ("text/html", b"<h1>We are back soon</h1>"),
     "nothing": ("application/json", b"{}"),

@@ -25,6 +25,8 @@ from tidewaiter.rules.inventory import CannotBeRead
 from tidewaiter.rules.live_inventory import LiveInventory
 from tidewaiter.rules.policy.compiled import Policy
 
+pytestmark = pytest.mark.slow
+
 Object = dict[str, Any]
 MAPS, SERVICES = "/api/v1/configmaps", "/api/v1/services"
 
